@@ -33,7 +33,7 @@ inroot: build-static.sh $(SOURCES) $(HEADERS)
 
 WARN     = -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
 DYN_CC   = gcc
-DYN_FLAGS = -std=gnu17 -O1 -g -fno-omit-frame-pointer -D_GNU_SOURCE -I. $(WARN) -MMD -MP \
+DYN_FLAGS = -std=gnu17 -O1 -g -fno-omit-frame-pointer -D_GNU_SOURCE -iquote . $(WARN) -MMD -MP \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 
 dynamic: build/dynamic/inroot
@@ -56,7 +56,7 @@ build/dynamic/unit/%: test/unit/%.c build/dynamic/libinroot.a Makefile
 
 # -- fuzzing: the same sources, watched by libFuzzer -------------------------------------------
 
-FUZZ_FLAGS = -std=gnu17 -O1 -g -D_GNU_SOURCE -I. -MMD -MP -fno-sanitize-recover=all
+FUZZ_FLAGS = -std=gnu17 -O1 -g -D_GNU_SOURCE -iquote . -MMD -MP -fno-sanitize-recover=all
 
 fuzzers: $(FUZZERS)
 
@@ -109,11 +109,11 @@ demo:
 
 lint:
 	@test/deps.sh lint
-	clang-tidy --quiet $(SOURCES) -- -std=gnu17 -D_GNU_SOURCE -I.
+	clang-tidy --quiet $(SOURCES) -- -std=gnu17 -D_GNU_SOURCE -iquote .
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--error-exitcode=1 -D_GNU_SOURCE -I. $(SOURCES)
 	set -e; for source in $(SOURCES); do \
-		gcc -std=gnu17 -O2 -D_GNU_SOURCE -I. $(WARN) -Werror -fanalyzer -c -o /dev/null $$source; \
+		gcc -std=gnu17 -O2 -D_GNU_SOURCE -iquote . $(WARN) -Werror -fanalyzer -c -o /dev/null $$source; \
 	done
 
 # -- installing --------------------------------------------------------------------------------

@@ -188,7 +188,7 @@ build_objects() {
         object=$out/obj/${source%.c}.o
         objects="$objects $object"
         mkdir -p "${object%/*}"
-        compile "$object" "$source" -I. "-I$capng" $warnings &
+        compile "$object" "$source" -iquote . "-I$capng" $warnings &
         count=$((count + 1))
         [ $((count % cpus)) -ne 0 ] || wait
     done

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+#include "cmd/exec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cmd/payload.h"
+#include "root/become.h"
+#include "root/forward.h"
+#include "root/hostproc.h"
+#include "root/monitor.h"
+#include "root/seal.h"
+#include "seccomp/profile.h"
+#include "sys/err.h"
+#include "sys/fd.h"
+#include "sys/proc.h"
+#include "sys/start.h"
+#include "sys/status.h"
+
+extern char **environ;
+
+// -- before ------------------------------------------------------------------------------------
+
+static int parse(struct plan *p, char **words, const struct caps_privilege *held)
+{
+    char **operands;
+    int error = options_parse(exec_options, p, words, &operands);
+    if (error != OPTIONS_OK)
+        return error;
+    if (operands[0] == NULL)
+        return plan_usage("ROOT", NULL, "no root was given");
+    error = options_root(p, operands[0]);
+    if (error < 0)
+        return error;
+    operands += 1 + (operands[1] != NULL && strcmp(operands[1], "--") == 0);
+    if (operands[0] == NULL)
+        return plan_usage("COMMAND", NULL, "no command was given");
+    p->command = operands;
+    return plan_check(p, held);
+}
+
+// What was read from --args-fd must be there again for the second run of this program.
+static int refill_args(const struct plan *p)
+{
+    size_t size;
+    const char *data = options_args(&size);
+    if (data == NULL)
+        return 0;
+    AUTO_CLOSE int fd = memfd_create("inroot-args", MFD_CLOEXEC);
+    if (fd < 0)
+        return err_at("memfd_create", "--args-fd");
+    for (size_t done = 0; done < size;) {
+        ssize_t n = write(fd, data + done, size - done);
+        if (n <= 0)
+            return err_at("write", "--args-fd");
+        done += (size_t)n;
+    }
+    if (lseek(fd, 0, SEEK_SET) != 0 || dup2(fd, p->args_fd) < 0)
+        return err_at("dup2", "--args-fd");
+    return 0;
+}
+
+// The payload could write to the helper's executable as its owner or as the host's root, and can reach it
+// where a procfs is in sight or can be mounted.
+static bool needs_seal(const struct plan *p, const struct caps_privilege *held)
+{
+    // The id that the payload has outside: in a namespace of one line it is the caller's.
+    bool own = p->userns ? !p->maps_by_program : true;
+    uint32_t outside = own && (p->userns || !p->has_user) ? held->uid : p->uid;
+    bool any_id = p->userns && p->maps_by_program;
+    if (!any_id && outside != 0 && outside != seal_owner())
+        return false;
+    uint64_t all = p->userns ? ~UINT64_C(0) : held->permitted;
+    if ((plan_capabilities(p, p->uid, all) & CAPS_BIT(CAP_SYS_ADMIN)) != 0)
+        return true;
+    AUTO_CLOSE int root = p->root_fd >= 0 ? fd_copy(p->root_fd) : open(p->root, O_PATH | O_CLOEXEC);
+    return root >= 0 && hostproc_below(root);
+}
+
+static int seal(const struct plan *p, const struct caps_privilege *held, char **argv)
+{
+    if (!needs_seal(p, held))
+        return 0;
+    err_forget();
+    if (seal_is_sealed())
+        return 0;
+    int error = refill_args(p);
+    return error < 0 ? error : seal_run_again(argv, environ);
+}
+
+static int make_filter(const struct enter *e, struct become_filter *filter)
+{
+    const struct plan *p = e->plan;
+    if (p->filter == FILTER_NONE)
+        return 0;
+    struct profile_for to = {
+        .sys_admin = (become_capabilities(e) & CAPS_BIT(CAP_SYS_ADMIN)) != 0,
+        .own_processes = (p->unshare & (CLONE_NEWPID | CLONE_NEWUSER)) != 0,
+        .new_userns = false,
+    };
+    int count = profile_default(&to, filter->code, BPF_MAXINSNS);
+    if (count < 0)
+        return err_no("seccomp", "default", -count);
+    filter->count = (unsigned short)count;
+    return 0;
+}
+
+// -- inside ------------------------------------------------------------------------------------
+
+static int close_others(const struct plan *p)
+{
+    int keep[PASS_FDS_MAX + 5] = {0, 1, 2, status_fd(), monitor_channel()};
+    for (unsigned i = 0; i < p->pass_fd_count; i++) {
+        keep[5 + i] = p->pass_fd[i];
+        if (fcntl(p->pass_fd[i], F_SETFD, 0) != 0)
+            return err_at("fcntl", "--pass-fd");
+    }
+    return fd_close_all_but(keep, forward_sort(keep, 5 + p->pass_fd_count), proc_fd());
+}
+
+// No magic links: /proc/self/fd/N and its kin lead out of the root (CVE-2024-21626).
+static int change_directory(const char *dir)
+{
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+    AUTO_CLOSE int fd = (int)syscall(SYS_openat2, AT_FDCWD, dir, &how, sizeof(how));
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+        return chdir(dir) == 0 ? 0 : -errno; // what it led to is seen by getcwd() below
+    if (fd < 0)
+        return -errno;
+    return fchdir(fd) == 0 ? 0 : -errno;
+}
+
+static int make_directories(const char *dir)
+{
+    char path[PATH_MAX];
+    size_t n = strlen(dir); // below PATH_MAX, by its option
+    memcpy(path, dir, n + 1);
+    for (size_t i = 1; i <= n; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        path[i] = '\0';
+        if (mkdir(path, 0777) != 0 && errno != EEXIST)
+            return err_at("mkdir", path);
+        if (i < n)
+            path[i] = '/';
+    }
+    return 0;
+}
+
+static int enter_workdir(const struct plan *p)
+{
+    char where[PATH_MAX];
+    if (p->workdir != NULL) {
+        int error = change_directory(p->workdir);
+        if (error == -ENOENT) {
+            error = make_directories(p->workdir);
+            if (error < 0)
+                return error;
+            error = change_directory(p->workdir);
+        }
+        if (error < 0)
+            return err_no("chdir", p->workdir, -error);
+    }
+    if (getcwd(where, sizeof(where)) == NULL)
+        return err_at("getcwd", p->workdir);
+    if (where[0] != '/')
+        return err_because("getcwd", p->workdir, EXDEV, "the working directory is outside the root");
+    return 0;
+}
+
+static int run_payload(struct enter *e, int *status)
+{
+    static struct become_filter filter;
+    struct payload payload;
+    char **environment;
+    err_stage("payload");
+    int error = exec_environment(e->plan, environ, &environment);
+    if (error == 0)
+        error = make_filter(e, &filter);
+    if (error == 0)
+        error = become_payload(e, &filter);
+    if (error == 0)
+        error = close_others(e->plan);
+    if (error == 0)
+        error = enter_workdir(e->plan);
+    if (error < 0)
+        return error;
+    err_stage("exec");
+    error = payload_find(e->plan, environment, &payload);
+    if (error < 0) {
+        *status = payload.status;
+        return error;
+    }
+    error = start_restore();
+    if (e->plan->has_umask)
+        umask(e->plan->umask);
+    if (error == 0)
+        error = become_filtered(&filter);
+    if (error < 0)
+        return error;
+    monitor_executing();
+    error = payload_execute(&payload);
+    *status = payload.status;
+    return error;
+}
+
+int exec_main(char **argv, char **words, const struct caps_privilege *held)
+{
+    static struct plan plan; // its tables are large: not initialised, so that they take no room in the file
+    struct enter e = {.plan = &plan, .caller = held};
+    int status = EXIT_HELPER;
+    plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = -1;
+    int error = parse(&plan, words, held);
+    if (error == OPTIONS_HELP)
+        return options_help(exec_usage, exec_options) < 0 ? EXIT_HELPER : 0;
+    if (error == 0 && plan.dry_run)
+        return exec_print_plan(&plan, held) < 0 ? EXIT_HELPER : 0;
+    if (error == 0 && plan.die_with_parent)
+        error = start_die_with(start_parent());
+    if (error == 0)
+        error = seal(&plan, held, argv);
+    if (error == 0)
+        error = enter_root(&e);
+    if (error == 0)
+        error = run_payload(&e, &status);
+    err_report();
+    monitor_failed();
+    return status;
+}

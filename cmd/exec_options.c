@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cmd/exec.h"
+#include "sys/num.h"
+#include "sys/ns.h"
+#include "sys/status.h"
+#include "sys/fd.h"
+
+static int take_read_only(struct plan *p, const char *option, const char *value)
+{
+    (void)option, (void)value;
+    p->read_only = true;
+    return 0;
+}
+
+static int take_overlay(struct plan *p, const char *option, const char *value)
+{
+    if (strcmp(value, "tmpfs") == 0) {
+        p->overlay = OVERLAY_TMPFS;
+        return 0;
+    }
+    const char *colon = strchr(value, ':');
+    if (colon == NULL || colon == value || colon[1] == '\0' || strchr(colon + 1, ':') != NULL)
+        return plan_usage(option, value, "neither tmpfs nor UPPER:WORK");
+    p->overlay = OVERLAY_UPPER;
+    p->upper = strndup(value, (size_t)(colon - value));
+    p->work = strdup(colon + 1);
+    return p->upper != NULL && p->work != NULL ? 0 : plan_usage(option, value, "no memory");
+}
+
+static int take_workdir(struct plan *p, const char *option, const char *value)
+{
+    if (value[0] != '/')
+        return plan_usage(option, value, "not an absolute path");
+    if (strlen(value) >= PATH_MAX)
+        return plan_usage(option, value, "the path is too long");
+    p->workdir = value;
+    return 0;
+}
+
+static int add_env(struct plan *p, const char *option, int what, const char *text)
+{
+    if (p->env_count == p->env_room) {
+        unsigned room = p->env_room == 0 ? 16 : 2 * p->env_room;
+        void *bigger = reallocarray(p->env, room, sizeof(*p->env));
+        if (bigger == NULL)
+            return plan_usage(option, text, "no memory");
+        p->env = bigger;
+        p->env_room = room;
+    }
+    p->env[p->env_count].what = what;
+    p->env[p->env_count++].text = text;
+    return 0;
+}
+
+static int take_env(struct plan *p, const char *option, const char *value)
+{
+    if (value[0] == '\0' || value[0] == '=')
+        return plan_usage(option, value, "no name of a variable");
+    return add_env(p, option, strchr(value, '=') != NULL ? ENV_SET : ENV_KEEP, value);
+}
+
+static int take_clear_env(struct plan *p, const char *option, const char *value)
+{
+    return add_env(p, option, ENV_CLEAR, value);
+}
+
+static int take_unset_env(struct plan *p, const char *option, const char *value)
+{
+    if (value[0] == '\0' || strchr(value, '=') != NULL)
+        return plan_usage(option, value, "no name of a variable");
+    return add_env(p, option, ENV_UNSET, value);
+}
+
+static int take_argv0(struct plan *p, const char *option, const char *value)
+{
+    (void)option;
+    p->argv0 = value;
+    return 0;
+}
+
+static int take_unshare_word(struct plan *p, const char *option, const char *word, size_t n)
+{
+    const struct ns_kind *kind = ns_find(word, n);
+    if (kind == NULL || kind->flag == CLONE_NEWNS)
+        return plan_usage(option, word, "no such namespace: user, pid, net, ipc, uts, cgroup, time");
+    p->unshare |= kind->flag;
+    return 0;
+}
+
+static int take_unshare(struct plan *p, const char *option, const char *value)
+{
+    return options_each_word(p, option, value, take_unshare_word);
+}
+
+static int take_map_root(struct plan *p, const char *option, const char *value)
+{
+    (void)option, (void)value;
+    p->map_root = p->map_given = true;
+    return 0;
+}
+
+static int take_map_current(struct plan *p, const char *option, const char *value)
+{
+    (void)option, (void)value;
+    p->map_current = p->map_given = true;
+    return 0;
+}
+
+static int take_map_auto(struct plan *p, const char *option, const char *value)
+{
+    (void)option, (void)value;
+    p->map_auto = p->map_given = true;
+    return 0;
+}
+
+static bool overlaps(uint32_t a, uint32_t count, uint32_t b, uint32_t length)
+{
+    return a < (uint64_t)b + length && b < (uint64_t)a + count;
+}
+
+static int take_map(struct id_maps *maps, struct plan *p, const char *option, const char *value)
+{
+    uint64_t field[3];
+    const char *end = value;
+    for (int i = 0; i < 3; i++) {
+        if (!num_prefix(end, UINT32_MAX - 1, &field[i], &end) || *end != (i < 2 ? ':' : '\0'))
+            return plan_usage(option, value, "not INNER:OUTER:COUNT");
+        end += i < 2;
+    }
+    if (field[2] == 0 || field[0] + field[2] > UINT32_MAX || field[1] + field[2] > UINT32_MAX)
+        return plan_usage(option, value, "the range is empty or too long");
+    if (maps->count == MAP_LINES)
+        return plan_usage(option, value, "more than 340 lines");
+    struct id_map line = {(uint32_t)field[0], (uint32_t)field[1], (uint32_t)field[2]};
+    for (unsigned i = 0; i < maps->count; i++) {
+        const struct id_map *other = &maps->line[i];
+        if (overlaps(line.inner, line.count, other->inner, other->count) ||
+            overlaps(line.outer, line.count, other->outer, other->count))
+            return plan_usage(option, value, "it overlaps a line before it");
+    }
+    maps->line[maps->count++] = line;
+    p->map_given = true;
+    return 0;
+}
+
+static int take_map_users(struct plan *p, const char *option, const char *value)
+{
+    return take_map(&p->users, p, option, value);
+}
+
+static int take_map_groups(struct plan *p, const char *option, const char *value)
+{
+    return take_map(&p->groups_map, p, option, value);
+}
+
+static int take_user(struct plan *p, const char *option, const char *value)
+{
+    uint64_t id;
+    const char *end;
+    if (!num_prefix(value, UINT32_MAX - 1, &id, &end) || (*end != '\0' && *end != ':'))
+        return plan_usage(option, value, "not UID[:GID] in numbers");
+    p->uid = p->gid = (uint32_t)id;
+    if (*end == ':' && !num_id(end + 1, &p->gid))
+        return plan_usage(option, value, "not UID[:GID] in numbers");
+    p->has_user = true;
+    p->has_gid = *end == ':';
+    return 0;
+}
+
+static int take_group_word(struct plan *p, const char *option, const char *word, size_t n)
+{
+    uint64_t id;
+    const char *end;
+    if (!num_prefix(word, UINT32_MAX - 1, &id, &end) || end != word + n)
+        return plan_usage(option, word, "not the number of a group");
+    if (p->group_count == GROUPS_MAX)
+        return plan_usage(option, word, "more than 65536 groups");
+    p->group[p->group_count++] = (uint32_t)id;
+    return 0;
+}
+
+static int take_groups(struct plan *p, const char *option, const char *value)
+{
+    p->group_count = 0;
+    p->groups = strcmp(value, "keep") == 0 ? GROUPS_KEEP : GROUPS_LIST;
+    return p->groups == GROUPS_KEEP ? 0 : options_each_word(p, option, value, take_group_word);
+}
+
+static int find_capability(const char *option, const char *word, size_t n, uint64_t *set, bool *all)
+{
+    if (n == 3 && strncasecmp(word, "all", n) == 0) {
+        *all = true;
+        return 0;
+    }
+    int cap = caps_find(word, n);
+    if (cap < 0)
+        return plan_usage(option, word, "no such capability");
+    *set |= CAPS_BIT(cap);
+    return 0;
+}
+
+static int take_cap_add_word(struct plan *p, const char *option, const char *word, size_t n)
+{
+    return find_capability(option, word, n, &p->cap_add, &p->cap_add_all);
+}
+
+static int take_cap_add(struct plan *p, const char *option, const char *value)
+{
+    return options_each_word(p, option, value, take_cap_add_word);
+}
+
+static int take_cap_drop_word(struct plan *p, const char *option, const char *word, size_t n)
+{
+    return find_capability(option, word, n, &p->cap_drop, &p->cap_drop_all);
+}
+
+static int take_cap_drop(struct plan *p, const char *option, const char *value)
+{
+    return options_each_word(p, option, value, take_cap_drop_word);
+}
+
+static int take_no_new_privs(struct plan *p, const char *option, const char *value)
+{
+    p->new_privs = strcmp(value, "off") == 0;
+    if (!p->new_privs && strcmp(value, "on") != 0)
+        return plan_usage(option, value, "neither on nor off");
+    return 0;
+}
+
+static int take_seccomp(struct plan *p, const char *option, const char *value)
+{
+    p->filter = strcmp(value, "none") == 0 ? FILTER_NONE : FILTER_DEFAULT;
+    if (p->filter == FILTER_DEFAULT && strcmp(value, "default") != 0)
+        return plan_usage(option, value, "neither default nor none: profiles of one's own are not supported yet");
+    return 0;
+}
+
+static int take_hostname(struct plan *p, const char *option, const char *value)
+{
+    size_t n = strlen(value);
+    if (n == 0 || n > HOSTNAME_BYTES)
+        return plan_usage(option, value, "not 1 to 64 bytes long");
+    p->hostname = value;
+    return 0;
+}
+
+static int take_umask(struct plan *p, const char *option, const char *value)
+{
+    if (!num_octal(value, 0777, &p->umask))
+        return plan_usage(option, value, "not an octal number up to 777");
+    p->has_umask = true;
+    return 0;
+}
+
+static bool parse_limit(const char *text, const char **end, rlim_t *limit)
+{
+    static const char unlimited[] = "unlimited";
+    uint64_t n;
+    if (strncmp(text, unlimited, sizeof(unlimited) - 1) == 0) {
+        *limit = RLIM_INFINITY;
+        *end = text + sizeof(unlimited) - 1;
+        return true;
+    }
+    bool good = num_prefix(text, UINT64_MAX - 1, &n, end);
+    *limit = n;
+    return good;
+}
+
+static int take_rlimit(struct plan *p, const char *option, const char *value)
+{
+    static const struct {
+        const char *name;
+        int resource;
+    } rows[] = {
+        {"as", RLIMIT_AS},           {"core", RLIMIT_CORE},       {"cpu", RLIMIT_CPU},
+        {"data", RLIMIT_DATA},       {"fsize", RLIMIT_FSIZE},     {"locks", RLIMIT_LOCKS},
+        {"memlock", RLIMIT_MEMLOCK}, {"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},
+        {"nofile", RLIMIT_NOFILE},   {"nproc", RLIMIT_NPROC},     {"rss", RLIMIT_RSS},
+        {"rtprio", RLIMIT_RTPRIO},   {"rttime", RLIMIT_RTTIME},   {"sigpending", RLIMIT_SIGPENDING},
+        {"stack", RLIMIT_STACK},
+    };
+    size_t n = strcspn(value, "="), row = 0, rows_count = sizeof(rows) / sizeof(rows[0]);
+    if (value[n] != '=')
+        return plan_usage(option, value, "not NAME=SOFT[:HARD]");
+    while (row < rows_count && (strlen(rows[row].name) != n || strncmp(rows[row].name, value, n) != 0))
+        row++;
+    if (row == rows_count)
+        return plan_usage(option, value, "no such limit");
+    const char *end;
+    struct rlimit limit;
+    bool good = parse_limit(value + n + 1, &end, &limit.rlim_cur);
+    limit.rlim_max = limit.rlim_cur;
+    if (good && *end == ':')
+        good = parse_limit(end + 1, &end, &limit.rlim_max);
+    if (!good || *end != '\0')
+        return plan_usage(option, value, "not NAME=SOFT[:HARD] in numbers or \"unlimited\"");
+    if (limit.rlim_cur > limit.rlim_max)
+        return plan_usage(option, value, "the soft limit is above the hard one");
+    unsigned i = 0;
+    while (i < p->rlimit_count && p->rlimit[i].resource != rows[row].resource)
+        i++;
+    p->rlimit[i] = (struct plan_rlimit){rows[row].resource, rows[row].name, limit};
+    p->rlimit_count += i == p->rlimit_count;
+    return 0;
+}
+
+// KEY in the notation of sysctl(8): dots, or slashes where a name holds a dot (the first separator decides).
+static int take_sysctl(struct plan *p, const char *option, const char *value)
+{
+    static const char prefix[] = "sys/";
+    size_t n = strcspn(value, "=");
+    if (value[n] != '=' || n == 0)
+        return plan_usage(option, value, "not KEY=VALUE");
+    if (p->sysctl_count == SYSCTLS_MAX)
+        return plan_usage(option, value, "more than 64 of them");
+    struct plan_sysctl *s = &p->sysctl[p->sysctl_count];
+    if (sizeof(prefix) + n > sizeof(s->path))
+        return plan_usage(option, value, "the key is too long");
+    if (strpbrk(value + n, "\n") != NULL)
+        return plan_usage(option, value, "a line feed in the value");
+    bool slashes = value[strcspn(value, "./")] == '/';
+    memcpy(s->path, prefix, sizeof(prefix) - 1);
+    for (size_t i = 0; i <= n; i++) {
+        char c = i < n ? value[i] : '\0';
+        if (!slashes && (c == '.' || c == '/'))
+            c = c == '.' ? '/' : '.';
+        s->path[sizeof(prefix) - 1 + i] = c;
+    }
+    s->text = value;
+    s->value = value + n + 1;
+    p->sysctl_count++;
+    return 0;
+}
+
+#define TAKE_FLAG(name, member)                                                                    \
+    static int name(struct plan *p, const char *option, const char *value)                         \
+    {                                                                                              \
+        (void)option, (void)value;                                                                 \
+        p->member = true;                                                                          \
+        return 0;                                                                                  \
+    }
+TAKE_FLAG(take_init, init)
+TAKE_FLAG(take_die_with_parent, die_with_parent)
+TAKE_FLAG(take_new_session, new_session)
+TAKE_FLAG(take_allow_host_proc, allow_host_proc)
+TAKE_FLAG(take_dry_run, dry_run)
+#undef TAKE_FLAG
+
+static int take_pass_fd(struct plan *p, const char *option, const char *value)
+{
+    if (p->pass_fd_count == PASS_FDS_MAX)
+        return plan_usage(option, value, "more than 256 of them");
+    return options_fd(option, value, &p->pass_fd[p->pass_fd_count++]);
+}
+
+// From here on errors go there too: a copy, since the number may be one of the payload's.
+static int take_status_fd(struct plan *p, const char *option, const char *value)
+{
+    if (p->status_fd >= 0)
+        return plan_usage(option, value, "it was given before");
+    int error = options_fd(option, value, &p->status_fd);
+    if (error < 0)
+        return error;
+    int copy = fd_copy(p->status_fd);
+    if (copy < 0)
+        return copy;
+    status_set(copy);
+    return 0;
+}
+
+static int take_sync_fd(struct plan *p, const char *option, const char *value)
+{
+    if (p->sync_fd >= 0)
+        return plan_usage(option, value, "it was given before");
+    return options_fd(option, value, &p->sync_fd);
+}
+
+static int take_args_fd(struct plan *p, const char *option, const char *value)
+{
+    if (p->args_fd >= 0)
+        return plan_usage(option, value, "--args-fd can be given once, and not by --args-fd");
+    return options_fd(option, value, &p->args_fd);
+}
+
+const char exec_usage[] = "Usage: inroot exec [OPTION]... ROOT [--] COMMAND [ARG]...\n"
+                          "Enters the root file system ROOT (a directory or fd:N) and executes COMMAND there.\n\n";
+
+const struct option_row exec_options[] = {
+    {"--enter", "METHOD", options_enter, "auto, pivot, move or chroot (detached, confined: not for exec)"},
+    {"--pivot", "PLACE", options_pivot, "where the old root goes: tmpdir or stacked"},
+    {"--ro", NULL, take_read_only, "the root is read-only, submounts included"},
+    {"--overlay", "tmpfs|UPPER:WORK", take_overlay, "writes go to a tmpfs or to UPPER"},
+    {"--workdir", "DIR", take_workdir, "working directory inside the root (default /)"},
+    {"--env", "NAME[=VALUE]", take_env, "set a variable, or keep it past --clear-env"},
+    {"--clear-env", NULL, take_clear_env, "start from an empty environment"},
+    {"--unset-env", "NAME", take_unset_env, "remove a variable"},
+    {"--argv0", "STRING", take_argv0, "argv[0] of the payload"},
+    {"--unshare", "LIST", take_unshare, "user,pid,net,ipc,uts,cgroup,time (mount is implied)"},
+    {"--map-root-user", NULL, take_map_root, "map the caller's ids to 0"},
+    {"--map-current-user", NULL, take_map_current, "map the caller's ids to themselves"},
+    {"--map-auto", NULL, take_map_auto, "map the ranges of /etc/subuid and /etc/subgid"},
+    {"--map-users", "INNER:OUTER:COUNT", take_map_users, "map user ids (repeatable)"},
+    {"--map-groups", "INNER:OUTER:COUNT", take_map_groups, "map group ids (repeatable)"},
+    {"--user", "UID[:GID]", take_user, "ids of the payload, numbers only"},
+    {"--groups", "GID,...|keep", take_groups, "supplementary groups (default: none)"},
+    {"--cap-add", "LIST", take_cap_add, "capabilities to add, or ALL"},
+    {"--cap-drop", "LIST", take_cap_drop, "capabilities to drop, or ALL"},
+    {"--no-new-privs", "on|off", take_no_new_privs, "default on"},
+    {"--seccomp", "default|none", take_seccomp, "the filter of the payload"},
+    {"--hostname", "NAME", take_hostname, "host name in a uts namespace"},
+    {"--umask", "OCTAL", take_umask, "umask of the payload (default: the caller's)"},
+    {"--rlimit", "NAME=SOFT[:HARD]", take_rlimit, "a resource limit of the payload (repeatable)"},
+    {"--sysctl", "KEY=VALUE", take_sysctl, "a namespaced sysctl (repeatable)"},
+    {"--init", NULL, take_init, "a pid 1 of our own in a new pid namespace"},
+    {"--die-with-parent", NULL, take_die_with_parent, "die when the thread that started inroot ends"},
+    {"--new-session", NULL, take_new_session, "run the payload in a new session"},
+    {"--allow-host-proc", NULL, take_allow_host_proc, "accept a root that shows the caller's processes"},
+    {"--pass-fd", "N", take_pass_fd, "hand descriptor N to the payload (repeatable)"},
+    {"--status-fd", "N", take_status_fd, "write JSON records to N"},
+    {"--sync-fd", "N", take_sync_fd, "wait for a byte on N before the root is entered"},
+    {"--args-fd", "N", take_args_fd, "read further arguments, each ended by a NUL byte, from N"},
+    {"--dry-run", NULL, take_dry_run, "print the plan as JSON and do nothing"},
+    {"--help", NULL, NULL, "print this"},
+    {NULL, NULL, NULL, NULL},
+};

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+#include "plan/options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sys/err.h"
+#include "sys/fd.h"
+#include "sys/num.h"
+#include "sys/out.h"
+
+static struct {
+    char *data;
+    size_t size;
+} args;
+
+int plan_usage(const char *option, const char *value, const char *reason)
+{
+    err_stage("usage");
+    return err_because(option, value, EINVAL, reason);
+}
+
+const char *options_args(size_t *size)
+{
+    *size = args.size;
+    return args.data;
+}
+
+// Reads --args-fd to its end and splits it at the NUL bytes: *words gets them, *count their number.
+static int read_args(int fd, char ***words, size_t *count)
+{
+    err_stage("usage");
+    args.data = malloc(ARGS_BYTES_MAX + 1); // untouched pages cost nothing
+    if (args.data == NULL)
+        return err_at("malloc", "--args-fd");
+    ssize_t n = fd_read_all(fd, args.data, ARGS_BYTES_MAX + 1, "--args-fd");
+    if (n < 0)
+        return (int)n;
+    if (n > ARGS_BYTES_MAX)
+        return err_because("--args-fd", NULL, E2BIG, "more than 2 MiB of arguments");
+    if (n > 0 && args.data[n - 1] != '\0')
+        return err_because("--args-fd", NULL, EINVAL, "the last argument is not ended by a NUL byte");
+    args.size = (size_t)n;
+    *count = 0;
+    for (size_t at = 0; at < args.size; at++)
+        *count += args.data[at] == '\0';
+    if (*count > ARGS_WORDS_MAX)
+        return err_because("--args-fd", NULL, E2BIG, "more than 65536 arguments");
+    *words = malloc((*count + 1) * sizeof(**words));
+    if (*words == NULL)
+        return err_at("malloc", "--args-fd");
+    char *word = args.data;
+    for (size_t i = 0; i < *count; i++, word += strlen(word) + 1)
+        (*words)[i] = word;
+    (*words)[*count] = NULL;
+    return 0;
+}
+
+// `rest` with the words of --args-fd before it; *nested is left at the first word of `rest` in the result.
+static int splice_args(int fd, char **rest, char ***joined, char ***nested)
+{
+    char **words;
+    size_t count = 0, more = 0;
+    int error = read_args(fd, &words, &count);
+    if (error < 0)
+        return error;
+    while (rest[more] != NULL)
+        more++;
+    *joined = realloc(words, (count + more + 1) * sizeof(*words));
+    if (*joined == NULL)
+        return err_at("realloc", "--args-fd");
+    memcpy(*joined + count, rest, (more + 1) * sizeof(*rest));
+    *nested = *joined + count;
+    return 0;
+}
+
+static const struct option_row *find_row(const struct option_row *rows, const char *word, size_t n)
+{
+    for (; rows->name != NULL; rows++) {
+        if (strlen(rows->name) == n && memcmp(rows->name, word, n) == 0)
+            return rows;
+    }
+    return NULL;
+}
+
+// One option at *words: takes its value too and leaves *words behind it.
+static int take_option(const struct option_row *rows, struct plan *p, char ***words)
+{
+    char *word = *(*words)++;
+    size_t n = strcspn(word, "=");
+    const struct option_row *row = find_row(rows, word, n);
+    if (row == NULL)
+        return plan_usage("option", word, "unknown option");
+    const char *value = word[n] == '=' ? word + n + 1 : NULL;
+    if (row->argument == NULL && value != NULL)
+        return plan_usage(row->name, value, "this option takes no value");
+    if (row->argument != NULL && value == NULL) {
+        value = **words;
+        if (value == NULL)
+            return plan_usage(row->name, NULL, "this option needs a value");
+        (*words)++;
+    }
+    return row->take != NULL ? row->take(p, row->name, value) : 0;
+}
+
+int options_parse(const struct option_row *rows, struct plan *p, char **words, char ***operands)
+{
+    char **own = NULL; // the first word that did not come from --args-fd
+    while (*words != NULL && (*words)[0] == '-' && (*words)[1] != '\0') {
+        if (strcmp(*words, "--") == 0) {
+            words++;
+            break;
+        }
+        if (strcmp(*words, "--help") == 0)
+            return OPTIONS_HELP;
+        bool from_args = own != NULL && words < own;
+        int before = p->args_fd;
+        int error = take_option(rows, p, &words);
+        if (error < 0)
+            return error;
+        if (p->args_fd == before)
+            continue;
+        if (from_args || before >= 0)
+            return plan_usage("--args-fd", NULL, "--args-fd can be given once, and not by --args-fd");
+        error = splice_args(p->args_fd, words, &words, &own);
+        if (error < 0)
+            return error;
+    }
+    *operands = words;
+    return OPTIONS_OK;
+}
+
+int options_help(const char *usage, const struct option_row *rows)
+{
+    enum { COLUMN = 34 };
+    static struct out o;
+    out_init(&o, STDOUT_FILENO, false);
+    out_text(&o, usage);
+    for (; rows->name != NULL; rows++) {
+        size_t width = 2 + strlen(rows->name);
+        out_text(&o, "  ");
+        out_text(&o, rows->name);
+        if (rows->argument != NULL) {
+            width += 1 + strlen(rows->argument);
+            out_text(&o, "=");
+            out_text(&o, rows->argument);
+        }
+        if (width >= COLUMN) {
+            out_text(&o, "\n");
+            width = 0;
+        }
+        for (; width < COLUMN; width++)
+            out_text(&o, " ");
+        out_text(&o, rows->help);
+        out_text(&o, "\n");
+    }
+    if (out_flush(&o) < 0)
+        return err_no("write", "standard output", o.error);
+    return 0;
+}
+
+static int find_name(const char *const *names, const char *value)
+{
+    for (int i = 0; names[i] != NULL; i++) {
+        if (strcmp(names[i], value) == 0)
+            return i;
+    }
+    return -1;
+}
+
+int options_enter(struct plan *p, const char *option, const char *value)
+{
+    int method = find_name(plan_method_names, value);
+    if (method < 0)
+        return plan_usage(option, value, "no such method: auto, pivot, detached, move, chroot or confined");
+    p->method = (enum plan_method)method;
+    return 0;
+}
+
+int options_pivot(struct plan *p, const char *option, const char *value)
+{
+    int place = find_name(plan_pivot_names, value);
+    if (place <= 0)
+        return plan_usage(option, value, "no such place: tmpdir or stacked");
+    p->pivot = (enum plan_pivot)place;
+    return 0;
+}
+
+int options_each_word(struct plan *p, const char *option, const char *value,
+                      int (*take)(struct plan *p, const char *option, const char *word, size_t n))
+{
+    for (const char *word = value;;) {
+        size_t n = strcspn(word, ",");
+        if (n == 0)
+            return plan_usage(option, value, "an empty word in the list");
+        int error = take(p, option, word, n);
+        if (error < 0)
+            return error;
+        if (word[n] == '\0')
+            return 0;
+        word += n + 1;
+    }
+}
+
+int options_fd(const char *option, const char *value, int *fd)
+{
+    if (!num_fd(value, fd))
+        return plan_usage(option, value, "not the number of a descriptor");
+    if (!fd_is_open(*fd)) {
+        err_stage("usage");
+        return err_no(option, value, EBADF);
+    }
+    return 0;
+}
+
+int options_root(struct plan *p, const char *value)
+{
+    p->root = value;
+    p->root_fd = -1;
+    if (strncmp(value, "fd:", 3) != 0)
+        return 0;
+    if (!num_fd(value + 3, &p->root_fd))
+        return plan_usage("ROOT", value, "not the number of a descriptor");
+    if (!fd_is_open(p->root_fd)) {
+        err_stage("usage");
+        return err_no("ROOT", value, EBADF);
+    }
+    return 0;
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+//
+// What shall be done: data, complete and checked before the first namespace call. Filled by a command's
+// options, read by root/ and by the bodies. Strings are those of argv and live as long as the process.
+#ifndef PLAN_PLAN_H
+#define PLAN_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "sys/caps.h"
+
+enum plan_method {
+    METHOD_AUTO,
+    METHOD_PIVOT,
+    METHOD_DETACHED,
+    METHOD_MOVE,
+    METHOD_CHROOT,
+    METHOD_CONFINED,
+};
+enum plan_pivot { PIVOT_ANY, PIVOT_TMPDIR, PIVOT_STACKED };
+enum plan_overlay { OVERLAY_NONE, OVERLAY_TMPFS, OVERLAY_UPPER };
+enum plan_groups { GROUPS_CLEAR, GROUPS_KEEP, GROUPS_LIST };
+enum plan_filter { FILTER_DEFAULT, FILTER_NONE };
+
+enum {
+    MAP_LINES = 340, // user_namespaces(7): what the kernel takes
+    GROUPS_MAX = 65536,
+    PASS_FDS_MAX = 256,
+    SYSCTLS_MAX = 64,
+    HOSTNAME_BYTES = 64,
+};
+
+struct id_map {
+    uint32_t inner, outer, count;
+};
+
+struct id_maps {
+    unsigned count;
+    struct id_map line[MAP_LINES];
+};
+
+struct plan_env {
+    enum { ENV_CLEAR, ENV_SET, ENV_KEEP, ENV_UNSET } what;
+    const char *text; // NAME=VALUE or NAME
+};
+
+struct plan_rlimit {
+    int resource;
+    const char *name;
+    struct rlimit limit;
+};
+
+struct plan_sysctl {
+    const char *text; // KEY=VALUE, for errors
+    char path[256];   // "sys/net/ipv4/ip_forward"
+    const char *value;
+};
+
+struct plan {
+    // The root.
+    const char *root;  // as the user wrote it
+    int root_fd;       // of fd:N, else -1
+    enum plan_method method;
+    enum plan_pivot pivot;
+    bool read_only;
+    enum plan_overlay overlay;
+    char *upper, *work;
+    bool allow_host_proc;
+
+    // Namespaces and maps.
+    int unshare;   // CLONE_NEW… beyond the mount namespace; CLONE_NEWUSER once it is decided
+    bool userns;   // a user namespace of its own
+    bool map_root, map_current, map_auto, map_given;
+    struct id_maps users, groups_map;
+    bool maps_by_program; // several lines: by somebody with the right, not by the process itself
+    const char *hostname;
+    struct plan_sysctl sysctl[SYSCTLS_MAX];
+    unsigned sysctl_count;
+
+    // Who the payload is.
+    bool has_user, has_gid;
+    uint32_t uid, gid; // inside the namespace
+    enum plan_groups groups;
+    uint32_t group[GROUPS_MAX];
+    unsigned group_count;
+    uint64_t cap_add, cap_drop;
+    bool cap_add_all, cap_drop_all;
+    bool new_privs; // --no-new-privs=off
+    enum plan_filter filter;
+
+    // The payload.
+    const char *workdir; // NULL: /
+    const char *argv0;
+    char **command; // NULL-terminated
+    struct plan_env *env;
+    unsigned env_count, env_room;
+    bool has_umask;
+    unsigned umask;
+    struct plan_rlimit rlimit[16]; // one of each resource
+    unsigned rlimit_count;
+    int pass_fd[PASS_FDS_MAX];
+    unsigned pass_fd_count;
+    int status_fd, sync_fd, args_fd; // numbers that the caller gave, else -1
+    bool init, die_with_parent, new_session, dry_run;
+};
+
+extern const char *const plan_method_names[]; // by enum plan_method
+extern const char *const plan_pivot_names[];
+
+// A usage error of `option` about `value`: recorded, -EINVAL.
+int plan_usage(const char *option, const char *value, const char *reason);
+
+// The helper stays as the payload's parent (INTERFACE.md).
+bool plan_stays(const struct plan *p);
+// Capabilities that the payload of uid `uid` is to hold, of those in `held`.
+uint64_t plan_capabilities(const struct plan *p, uint32_t uid, uint64_t held);
+// Capabilities that undo a chroot.
+uint64_t plan_chroot_forbidden(void);
+// What of the plan a chroot can't give; NULL if nothing.
+const char *plan_forbids_chroot(const struct plan *p);
+
+// Decides what was left open (user namespace, default maps, payload ids) from the caller's privileges and
+// refuses what can't be meant. -errno, recorded as a usage error.
+int plan_check(struct plan *p, const struct caps_privilege *held);
+
+// The payload's ids in a new user namespace, once its maps are known (plan_check, and after --map-auto).
+int plan_decide_ids(struct plan *p, const struct caps_privilege *held);
+bool plan_maps_inner(const struct id_maps *maps, uint32_t inner);
+
+#endif

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+//
+// ROOT is cloned with all that is mounted below it and laid over itself, mount point or not: an
+// inherited mount point is locked in a user namespace, and `/` is busy otherwise. What was opened before
+// the unshare can't be cloned after it (EINVAL); the working directory was carried over.
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "root/enter.h"
+#include "sys/err.h"
+#include "sys/fd.h"
+#include "sys/mount.h"
+#include "sys/mountinfo.h"
+
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
+
+// Attributes and propagation are set on the clone before it becomes visible: no mount of the host arrives
+// in it, not for a moment.
+static int set_attributes(struct enter *e, int tree)
+{
+    uint64_t set = e->plan->read_only ? ATTR_RDONLY : 0;
+    if (mount_setattr_of(tree, true, set, MS_PRIVATE) == 0)
+        return 0;
+    return err_at("mount_setattr", e->plan->root);
+}
+
+static int attach_clone(struct enter *e)
+{
+    AUTO_CLOSE int tree = mount_open_tree(AT_FDCWD, ".", TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
+    if (tree < 0)
+        return err_at("open_tree", e->plan->root);
+    int error = set_attributes(e, tree);
+    if (error == -ENOSYS || error == -EPERM)
+        e->legacy = true; // 5.2 to 5.11, or a filter: private by mount(2) below, read-only after the pivot
+    else if (error < 0)
+        return error;
+    if (mount_move(tree, AT_FDCWD, ".", MOVE_FROM_EMPTY) != 0)
+        return err_at("move_mount", e->plan->root);
+    if (fchdir(tree) != 0)
+        return err_at("fchdir", e->plan->root);
+    e->tree = fd_take(&tree);
+    return 0;
+}
+
+// Without the new calls a bind needs a path for its target, and ROOT's can't be trusted to be the same
+// still. `/` is a path that nobody can change: the clone is laid over it, and `/..` is what lies on top.
+static int attach_bind(struct enter *e)
+{
+    e->legacy = true;
+    if (mount(".", "/", NULL, MS_BIND | MS_REC, NULL) != 0)
+        return err_at("mount", e->plan->root);
+    if (chdir("/..") != 0)
+        return err_at("chdir", "/..");
+    e->tree = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return e->tree >= 0 ? 0 : err_at("open", e->plan->root);
+}
+
+static bool same_directory(int a, int b)
+{
+    struct stat one, two;
+    return fstat(a, &one) == 0 && fstat(b, &two) == 0 && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+}
+
+int attach_root(struct enter *e)
+{
+    // Slave, not private: what is unmounted on the host must not be kept busy by us.
+    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
+        return err_at("mount", "MS_SLAVE");
+    int error = attach_clone(e);
+    if (e->tree < 0 && (error == -ENOSYS || error == -EPERM))
+        error = attach_bind(e);
+    if (error < 0)
+        return error;
+    if (e->legacy && mount_make_private(".") != 0)
+        return err_at("mount", "MS_PRIVATE");
+    if (!same_directory(e->tree, e->root))
+        return err_because("attach", e->plan->root, EXDEV, "something else came between");
+    return 0;
+}
+
+// -- read-only by mount(2) ---------------------------------------------------------------------
+
+// Flags that a remount must repeat: leaving one out clears it, or is refused where it is locked.
+static unsigned long kept_flags(const char *options)
+{
+    static const struct {
+        const char *word;
+        unsigned long flag;
+    } rows[] = {
+        {"nosuid", MS_NOSUID},         {"nodev", MS_NODEV},       {"noexec", MS_NOEXEC},
+        {"noatime", MS_NOATIME},       {"nodiratime", MS_NODIRATIME}, {"relatime", MS_RELATIME},
+        {"nosymfollow", 256},
+    };
+    unsigned long flags = 0;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (mountinfo_has_option(options, rows[i].word))
+            flags |= rows[i].flag;
+    }
+    return flags;
+}
+
+static int remount_read_only(const struct mountinfo *m, void *context)
+{
+    (void)context;
+    if (mountinfo_has_option(m->options, "ro"))
+        return 0;
+    unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | kept_flags(m->options);
+    return mount(NULL, m->point, NULL, flags, NULL) == 0 ? 0 : err_at("mount", m->point);
+}
+
+static int check_read_only(const struct mountinfo *m, void *context)
+{
+    (void)context;
+    return mountinfo_has_option(m->options, "ro")
+               ? 0
+               : err_because("mount", m->point, EBUSY, "it could not be made read-only");
+}
+
+static int visit_mounts(int (*visit)(const struct mountinfo *m, void *context))
+{
+    AUTO_CLOSE int fd = mountinfo_open();
+    return fd < 0 ? fd : mountinfo_each(fd, visit, NULL);
+}
+
+int attach_read_only(struct enter *e)
+{
+    if (!e->legacy || !e->plan->read_only)
+        return 0;
+    // By path, inside the new root: a name that was exchanged meanwhile is seen by the second look.
+    int error = visit_mounts(remount_read_only);
+    return error < 0 ? error : visit_mounts(check_read_only);
+}

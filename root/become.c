@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+#include "root/become.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "root/monitor.h"
+#include "sys/err.h"
+#include "sys/start.h"
+
+// -- what is wanted ----------------------------------------------------------------------------
+
+static uint64_t allowed(const struct enter *e)
+{
+    return e->method == METHOD_CHROOT ? ~plan_chroot_forbidden() : ~UINT64_C(0);
+}
+
+uint64_t become_capabilities(const struct enter *e)
+{
+    return plan_capabilities(e->plan, e->plan->uid, e->held) & allowed(e);
+}
+
+// What a set-user-ID program of the root may get, where no_new_privs is off: the set of a root payload.
+static uint64_t bounding_set(const struct enter *e)
+{
+    return (plan_capabilities(e->plan, 0, e->held) & allowed(e)) | become_capabilities(e);
+}
+
+// -- the parts ---------------------------------------------------------------------------------
+
+static int new_session(void)
+{
+    if (setsid() >= 0)
+        return 0;
+    // A leader of a process group can't; in its parent's group it is none. Where that is another
+    // session's, there is no other way than a fork, which would change who the payload is.
+    if (setpgid(0, getpgid(getppid())) != 0 || setsid() < 0)
+        return err_at("setsid", NULL);
+    return 0;
+}
+
+static int set_limits(const struct plan *p)
+{
+    int error = start_restore_nofile();
+    for (unsigned i = 0; i < p->rlimit_count && error == 0; i++) {
+        if (setrlimit(p->rlimit[i].resource, &p->rlimit[i].limit) != 0)
+            error = err_at("setrlimit", p->rlimit[i].name);
+    }
+    return error;
+}
+
+// In a namespace of one map line, and without CAP_SETGID, plan_check() has seen to it that there are none.
+static bool may_set_groups(const struct enter *e)
+{
+    if (e->plan->userns && !e->plan->maps_by_program)
+        return false;
+    return (e->held & CAPS_BIT(CAP_SETGID)) != 0;
+}
+
+static int set_ids(const struct enter *e)
+{
+    const struct plan *p = e->plan;
+    if (p->groups != GROUPS_KEEP && may_set_groups(e) && setgroups(p->group_count, p->group) != 0)
+        return err_at("setgroups", NULL);
+    if (setresgid(p->gid, p->gid, p->gid) != 0)
+        return err_at("setresgid", NULL);
+    if (setresuid(p->uid, p->uid, p->uid) != 0)
+        return err_at("setresuid", NULL);
+    return 0;
+}
+
+static bool has_group(const uint32_t *list, unsigned count, uint32_t group)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (list[i] == group)
+            return true;
+    }
+    return false;
+}
+
+static int verify_groups(const struct enter *e)
+{
+    static gid_t now[GROUPS_MAX];
+    const struct plan *p = e->plan;
+    if (p->groups == GROUPS_KEEP)
+        return 0;
+    int count = getgroups(GROUPS_MAX, now);
+    if (count < 0)
+        return err_at("getgroups", NULL);
+    for (int i = 0; i < count; i++) {
+        // The caller's own gid, where it could not be cleared, is the payload's gid too, or nobody's.
+        bool own = !may_set_groups(e) && count == 1 && now[i] == p->gid;
+        if (!own && !has_group(p->group, p->group_count, now[i]))
+            return err_because("getgroups", NULL, EPERM, "a group is left that was to be cleared");
+    }
+    return 0;
+}
+
+static int verify_ids(const struct enter *e)
+{
+    const struct plan *p = e->plan;
+    uid_t u[3];
+    gid_t g[3];
+    if (getresuid(&u[0], &u[1], &u[2]) != 0 || getresgid(&g[0], &g[1], &g[2]) != 0)
+        return err_at("getresuid", NULL);
+    for (int i = 0; i < 3; i++) {
+        if (u[i] != p->uid || g[i] != p->gid)
+            return err_because("getresuid", NULL, EPERM, "the ids are not those that were set");
+    }
+    // Trying to get back is the proof (setuid(2) has lied before: CVE-2013-6825 and its kin).
+    if (p->uid != 0 && (become_capabilities(e) & CAPS_BIT(CAP_SETUID)) == 0 && setresuid(0, 0, 0) == 0)
+        return err_because("setresuid", "0", EPERM, "root could be taken back");
+    return verify_groups(e);
+}
+
+static int verify_no_new_privs(const struct plan *p)
+{
+    int got = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
+    if (got < 0)
+        return err_at("prctl", "PR_GET_NO_NEW_PRIVS");
+    if (!p->new_privs && got != 1)
+        return err_because("prctl", "PR_GET_NO_NEW_PRIVS", EPERM, "it is not set");
+    return 0;
+}
+
+// Capabilities of another id than 0 survive setresuid() by KEEPCAPS and execve() by the ambient set.
+static int set_capabilities(const struct enter *e, bool keep)
+{
+    uint64_t set = become_capabilities(e);
+    int error = caps_become(set, e->plan->uid != 0 && set != 0);
+    if (error == 0 && keep && prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) != 0)
+        return err_at("prctl", "PR_SET_KEEPCAPS");
+    return error;
+}
+
+// The order given for the death of the parent is lost when ids change, so it is given (again) here.
+static int die_with_parent(const struct plan *p)
+{
+    if (!p->die_with_parent)
+        return 0;
+    if (!plan_stays(p))
+        return start_die_with(start_parent());
+    // In a new pid namespace getppid() says nothing of a parent outside of it.
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+        return err_at("prctl", "PR_SET_PDEATHSIG");
+    return monitor_is_alive() ? 0 : err_because("poll", NULL, ESRCH, "the helper outside is gone");
+}
+
+// -- all of it ---------------------------------------------------------------------------------
+
+int become_filtered(struct become_filter *filter)
+{
+    struct sock_fprog program = {filter->count, filter->code};
+    if (filter->count == 0)
+        return 0;
+    filter->count = 0; // once is enough
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0)
+        return err_at("prctl", "PR_SET_SECCOMP");
+    return 0;
+}
+
+int become_payload(const struct enter *e, struct become_filter *filter)
+{
+    const struct plan *p = e->plan;
+    int error = p->new_session ? new_session() : 0;
+    if (error == 0)
+        error = set_limits(p);
+    if (error < 0)
+        return error;
+    if (!p->new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return err_at("prctl", "PR_SET_NO_NEW_PRIVS");
+    // Without no_new_privs only CAP_SYS_ADMIN can load a filter. It is our own: it lets the rest pass.
+    if (p->new_privs && (error = become_filtered(filter)) < 0)
+        return error;
+    error = caps_lower_bounding(bounding_set(e));
+    if (error < 0)
+        return error;
+    bool keep = p->uid != 0 && become_capabilities(e) != 0;
+    if (keep && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0)
+        return err_at("prctl", "PR_SET_KEEPCAPS");
+    if ((error = set_ids(e)) < 0 || (error = set_capabilities(e, keep)) < 0 || (error = verify_ids(e)) < 0 ||
+        (error = verify_no_new_privs(p)) < 0)
+        return error;
+    return die_with_parent(p);
+}

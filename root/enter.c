@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: MIT
+#include "root/enter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "root/hostproc.h"
+#include "root/monitor.h"
+#include "root/seal.h"
+#include "sys/err.h"
+#include "sys/fd.h"
+#include "sys/ns.h"
+#include "sys/proc.h"
+#include "sys/start.h"
+#include "sys/status.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
+
+// -- the ladder --------------------------------------------------------------------------------
+
+// Only for what says "not allowed" or "not here": a moment without memory must not lower security.
+int enter_fall_back(struct enter *e, int error)
+{
+    bool denied = error == -EPERM || error == -ENOSYS || error == -EINVAL;
+    if (!denied || e->plan->method != METHOD_AUTO || e->method != METHOD_PIVOT || e->plan->userns || e->pivoted)
+        return error;
+    const char *what = plan_forbids_chroot(e->plan);
+    if (what != NULL) {
+        err_hint2("a chroot could be entered, but not with ", what);
+        return error;
+    }
+    const char *brief = err_brief();
+    size_t n = strnlen(brief, sizeof(e->fallback) - 1);
+    memcpy(e->fallback, brief, n);
+    e->fallback[n] = '\0';
+    e->method = METHOD_CHROOT;
+    err_forget();
+    return 0;
+}
+
+// -- the steps ---------------------------------------------------------------------------------
+
+static int open_root(struct enter *e)
+{
+    const struct plan *p = e->plan;
+    struct stat st;
+    if (p->root_fd >= 0) {
+        e->root = fd_copy(p->root_fd);
+        if (e->root < 0)
+            return e->root;
+        if (p->root_fd <= 2 && fd_blank(p->root_fd) < 0)
+            return -EBADF;
+    } else {
+        e->root = open(p->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (e->root < 0)
+            return err_at("open", p->root);
+    }
+    if (fstat(e->root, &st) != 0)
+        return err_at("fstat", p->root);
+    if (!S_ISDIR(st.st_mode))
+        return err_no("open", p->root, ENOTDIR);
+    // The working directory is what an unshare carries over into the new mount namespace.
+    return fchdir(e->root) == 0 ? 0 : err_at("chdir", p->root);
+}
+
+static void hint_at_unshare(const struct enter *e, int error)
+{
+    if ((e->plan->unshare & CLONE_NEWUSER) != 0 && (error == -EPERM || error == -EACCES))
+        err_hint("user namespaces are denied: by kernel.unprivileged_userns_clone, "
+                 "kernel.apparmor_restrict_unprivileged_userns or a seccomp filter, or the caller is in a chroot");
+    else if (error == -ENOSPC)
+        err_hint("a limit in /proc/sys/user (max_user_namespaces and its kin) is reached");
+    else if (error == -EPERM)
+        err_hint("new namespaces need CAP_SYS_ADMIN, or a user namespace (--map-root-user)");
+}
+
+static int unshare_namespaces(struct enter *e)
+{
+    int others = e->plan->unshare;
+    bool mounts = e->method == METHOD_PIVOT || e->method == METHOD_MOVE;
+    int error = ns_unshare(others | (mounts ? CLONE_NEWNS : 0));
+    if (error < 0 && mounts && others == 0)
+        error = enter_fall_back(e, error == -EINVAL ? -ECANCELED : error);
+    if (error < 0)
+        hint_at_unshare(e, error);
+    return error;
+}
+
+static int fork_monitor(struct enter *e)
+{
+    return monitor_fork(e->plan);
+}
+
+static int attach(struct enter *e)
+{
+    if (e->method != METHOD_PIVOT && e->method != METHOD_MOVE)
+        return 0;
+    int error = attach_root(e);
+    // EINVAL counts from making `/` slave only (the caller is in a chroot), before there is a clone.
+    if (error < 0 && (error != -EINVAL || e->tree < 0))
+        return enter_fall_back(e, error);
+    return error;
+}
+
+static int loopback(struct enter *e)
+{
+    (void)e;
+    return ns_loopback_up();
+}
+
+static int set_hostname(struct enter *e)
+{
+    const char *name = e->plan->hostname;
+    return sethostname(name, strlen(name)) == 0 ? 0 : err_at("sethostname", name);
+}
+
+static int set_sysctls(struct enter *e)
+{
+    for (unsigned i = 0; i < e->plan->sysctl_count; i++) {
+        int error = proc_write(e->plan->sysctl[i].path, e->plan->sysctl[i].value);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+// Waits with the caller's signal mask: who sends SIGTERM meanwhile means it.
+static int wait_for_parent(struct enter *e)
+{
+    status_mounts_ready();
+    if (e->plan->sync_fd < 0)
+        return 0;
+    struct pollfd p = {.fd = e->plan->sync_fd, .events = POLLIN};
+    char byte;
+    ssize_t n;
+    do {
+        // The monitor takes the signals where there is one.
+        const sigset_t *mask = plan_stays(e->plan) ? NULL : start_mask();
+        n = ppoll(&p, 1, NULL, mask) < 0 ? -1 : read(e->plan->sync_fd, &byte, 1);
+    } while (n < 0 && (errno == EINTR || errno == EAGAIN));
+    if (n < 0)
+        return err_at("read", "--sync-fd");
+    return n == 1 ? 0 : err_because("--sync-fd", NULL, EPIPE, "end of file: the parent is gone");
+}
+
+static int change_root(struct enter *e)
+{
+    int error = 0;
+    if (e->method == METHOD_PIVOT) {
+        error = pivot_into(e);
+        if (error < 0)
+            error = enter_fall_back(e, error);
+    } else if (e->method == METHOD_MOVE) {
+        error = move_into(e);
+    }
+    if (error == 0 && e->method == METHOD_CHROOT)
+        error = chroot_into(e);
+    return error < 0 ? error : attach_read_only(e);
+}
+
+// What the payload could reach through a procfs in the root: other processes, and this executable.
+static int check_procfs(struct enter *e)
+{
+    const struct plan *p = e->plan;
+    bool any = false;
+    bool own = (p->unshare & (CLONE_NEWPID | CLONE_NEWUSER)) != 0;
+    if (own || p->allow_host_proc)
+        return 0;
+    int error = hostproc_refuse(p->root, &any);
+    if (error < 0)
+        return error;
+    // One arrived between the look before the unshare and the clone.
+    if (any && !seal_is_sealed())
+        return err_because("check /proc", p->root, EAGAIN, "a procfs was mounted meanwhile");
+    return 0;
+}
+
+static int report_entered(struct enter *e)
+{
+    bool pivoted = e->method == METHOD_PIVOT;
+    status_entered(plan_method_names[e->method], pivoted ? plan_pivot_names[e->pivot] : NULL, e->plan->userns,
+                   e->fallback[0] != '\0' ? e->fallback : NULL);
+    fd_auto_close(&e->root);
+    fd_auto_close(&e->tree);
+    return 0;
+}
+
+// -- the table ---------------------------------------------------------------------------------
+
+static bool always(const struct plan *p)
+{
+    (void)p;
+    return true;
+}
+
+static bool wants_userns(const struct plan *p)
+{
+    return p->userns;
+}
+
+static bool wants_mounts(const struct plan *p)
+{
+    return p->method != METHOD_CHROOT;
+}
+
+static bool wants_overlay(const struct plan *p)
+{
+    return p->overlay != OVERLAY_NONE;
+}
+
+static bool wants_loopback(const struct plan *p)
+{
+    return (p->unshare & CLONE_NEWNET) != 0;
+}
+
+static bool wants_hostname(const struct plan *p)
+{
+    return p->hostname != NULL;
+}
+
+static bool wants_sysctls(const struct plan *p)
+{
+    return p->sysctl_count > 0;
+}
+
+static bool wants_procfs_check(const struct plan *p)
+{
+    return !p->allow_host_proc && (p->unshare & (CLONE_NEWPID | CLONE_NEWUSER)) == 0;
+}
+
+static bool wants_init(const struct plan *p)
+{
+    return p->init;
+}
+
+static int fork_init(struct enter *e)
+{
+    return monitor_init(e->plan);
+}
+
+// One row a step, in their order. `name` is the stage in errors and the step in --dry-run.
+static const struct step {
+    const char *name;
+    bool (*wanted)(const struct plan *p);
+    int (*run)(struct enter *e);
+} steps[] = {
+    // By path once, or the descriptor: nothing re-reads the path.
+    {"open-root", always, open_root},
+    // Everything that is opened by the caller's rights, and the child that stays outside to write maps.
+    {"open-overlay", wants_overlay, overlay_open},
+    {"prepare-maps", wants_userns, userns_prepare},
+    {"unshare", always, unshare_namespaces},
+    // Before any mount: only a mapped id can own files.
+    {"write-maps", wants_userns, userns_write_maps},
+    // A new pid or time namespace holds children only; the mounts below are the child's work.
+    {"fork", plan_stays, fork_monitor},
+    {"attach-root", wants_mounts, attach},
+    {"mount-overlay", wants_overlay, overlay_mount},
+    {"loopback", wants_loopback, loopback},
+    {"hostname", wants_hostname, set_hostname},
+    // While the host's /proc is still there.
+    {"sysctl", wants_sysctls, set_sysctls},
+    {"mounts-ready", always, wait_for_parent},
+    {"change-root", always, change_root},
+    {"check-procfs", wants_procfs_check, check_procfs},
+    {"entered", always, report_entered},
+    // Last: pid 1 holds nothing that the steps before needed.
+    {"init", wants_init, fork_init},
+};
+enum { STEPS = sizeof(steps) / sizeof(steps[0]) };
+
+int enter_root(struct enter *e)
+{
+    e->root = e->tree = e->upper = e->work = e->map_channel = -1;
+    e->held = e->caller->permitted;
+    e->method = e->plan->method == METHOD_AUTO ? METHOD_PIVOT : e->plan->method;
+    e->pivot = e->plan->pivot;
+    for (int i = 0; i < STEPS; i++) {
+        if (!steps[i].wanted(e->plan))
+            continue;
+        err_stage(steps[i].name);
+        int error = steps[i].run(e);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+void enter_print(const struct plan *p, struct out *o)
+{
+    for (int i = 0; i < STEPS; i++) {
+        if (steps[i].wanted(p))
+            out_string(o, NULL, steps[i].name);
+    }
+}

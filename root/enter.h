@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+//
+// Carries out a plan: the one way into a root. Everything before the body runs is all-or-nothing: a
+// failure ends the process and leaves the host as it was.
+#ifndef ROOT_ENTER_H
+#define ROOT_ENTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "plan/plan.h"
+#include "sys/out.h"
+
+// What enter() knows while it runs; the bodies read `method` and `held`.
+struct enter {
+    struct plan *plan;
+    const struct caps_privilege *caller;
+    uint64_t held;           // capabilities of this process now (all, in a new user namespace)
+    int root;                // ROOT as it was opened; can't be mounted on after unshare(CLONE_NEWNS)
+    int tree;                // the root of the clone that lies over it; -1 before
+    int upper, work;         // --overlay=UPPER:WORK as they were opened, else -1
+    int map_channel;         // to the child that writes the maps
+    pid_t map_child;
+    bool legacy;             // the clone was made by mount(2)
+    bool pivoted;            // pivot_root(2) is done: from here on no error leads to another way
+    enum plan_method method; // METHOD_PIVOT, METHOD_MOVE or METHOD_CHROOT
+    enum plan_pivot pivot;
+    char fallback[128];      // why not the better way; "" if it was taken
+};
+
+// Enters. Returns 0 in the process that is inside; that is a child of this one where plan_stays(): the
+// helper itself then never returns from here. -errno, recorded.
+int enter_root(struct enter *e);
+
+// The steps that enter_root() would take, in their order, into an open JSON array.
+void enter_print(const struct plan *p, struct out *o);
+
+// The parts, one file each. All: 0 or -errno, recorded.
+
+int userns_prepare(struct enter *e); // before the unshare: the child that will write the maps
+int userns_write_maps(struct enter *e);
+int attach_root(struct enter *e);    // clones ROOT over itself; the working directory is the clone's root
+int attach_read_only(struct enter *e); // what attach_root() could not set by mount_setattr(2)
+int overlay_open(struct enter *e);   // before the unshare
+int overlay_mount(struct enter *e);
+int pivot_into(struct enter *e);
+int chroot_into(struct enter *e);
+int move_into(struct enter *e);
+
+// Takes the next way if the ladder allows it after `error` of the recorded call: 0, else `error`.
+int enter_fall_back(struct enter *e, int error);
+
+#endif

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include "root/hostproc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "sys/err.h"
+#include "sys/fd.h"
+#include "sys/mountinfo.h"
+#include "sys/proc.h"
+
+static int find_below(const struct mountinfo *m, void *context)
+{
+    const char *root = context;
+    size_t n = strlen(root);
+    if (n == 1)
+        n = 0; // "/"
+    bool below = strncmp(m->point, root, n) == 0 && (m->point[n] == '/' || m->point[n] == '\0');
+    return below && strcmp(m->type, "proc") == 0 ? 1 : 0;
+}
+
+bool hostproc_below(int root)
+{
+    static char path[PATH_MAX];
+    AUTO_CLOSE int mounts = mountinfo_open();
+    struct stat by_fd, by_path;
+    bool known = mounts >= 0 && proc_fd_path(root, path, sizeof(path)) == 0 && path[0] == '/' &&
+                 fstat(root, &by_fd) == 0 && stat(path, &by_path) == 0 && by_fd.st_dev == by_path.st_dev &&
+                 by_fd.st_ino == by_path.st_ino;
+    if (!known) // deleted, detached, or on a mount that is covered
+        return true;
+    return mountinfo_each(mounts, find_below, path) != 0;
+}
+
+struct look {
+    const char *root;
+    bool any;
+};
+
+static int refuse(const struct look *look, const char *point, const char *reason)
+{
+    err_because("check /proc", point, EPERM, reason);
+    err_hint2("the payload could reach the host's processes through it: --unshare=pid, or "
+              "--allow-host-proc; root: ", look->root);
+    return -EPERM;
+}
+
+// Whether this procfs shows the processes of our own pid namespace: then it has a "self" for us.
+static int look_at(const struct mountinfo *m, void *context)
+{
+    struct look *look = context;
+    if (strcmp(m->type, "proc") != 0)
+        return 0;
+    look->any = true;
+    if (m->root[1] >= '0' && m->root[1] <= '9')
+        return refuse(look, m->point, "the directory of one process is mounted there");
+    if (strcmp(m->root, "/") != 0)
+        return 0; // /proc/sys and the like: no processes in it
+    struct stat st;
+    AUTO_CLOSE int fd = open(m->point, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || !proc_is_procfs(fd) || fstat(fd, &st) != 0 || major(st.st_dev) != m->major ||
+        minor(st.st_dev) != m->minor)
+        return refuse(look, m->point, "a procfs is there that can't be looked at");
+    char self[16];
+    if (readlinkat(fd, "self", self, sizeof(self)) < 0)
+        return 0;
+    return refuse(look, m->point, "a procfs of the caller's own pid namespace is visible in the root");
+}
+
+int hostproc_refuse(const char *root, bool *any)
+{
+    struct look look = {.root = root};
+    int error = proc_need();
+    AUTO_CLOSE int mounts = error == 0 ? mountinfo_open() : error;
+    if (mounts < 0) {
+        err_hint("whether the root shows the caller's processes can't be told without /proc: --allow-host-proc");
+        return mounts;
+    }
+    error = mountinfo_each(mounts, look_at, &look);
+    *any = look.any;
+    return error;
+}

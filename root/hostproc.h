@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+//
+// A procfs inside ROOT: whose processes it shows, and what can be reached through it.
+#ifndef ROOT_HOSTPROC_H
+#define ROOT_HOSTPROC_H
+
+#include <stdbool.h>
+
+// Before entering: whether any procfs may lie at or below the directory `root`. In doubt yes.
+bool hostproc_below(int root);
+
+// Inside: -EPERM, recorded, when a procfs of the caller's own pid namespace can be seen, or one of which
+// that can't be ruled out. *any says whether there is a procfs at all.
+int hostproc_refuse(const char *root, bool *any);
+
+#endif

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+//
+// Where the helper stays: the process that the caller started waits outside the new pid namespace,
+// passes signals in and the exit status out. With --init a second one is pid 1 inside.
+#ifndef ROOT_MONITOR_H
+#define ROOT_MONITOR_H
+
+#include <stdbool.h>
+
+#include "plan/plan.h"
+
+// Forks. Returns 0 in the child, which goes on; the parent becomes the monitor and exits with the
+// payload's status. -errno, recorded, if there is no child.
+int monitor_fork(const struct plan *p);
+
+// --init: forks the payload off pid 1 and returns 0 in it. Pid 1 never returns.
+int monitor_init(const struct plan *p);
+
+// The channel that tells of the execve: to be kept open until then. -1 where the helper does not stay.
+int monitor_channel(void);
+
+// Says that execve comes next; that the error was reported by this process.
+void monitor_executing(void);
+void monitor_failed(void);
+
+// In a process that must die with the monitor: whether it is alive.
+bool monitor_is_alive(void);
+
+#endif

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#include "seccomp/bpf.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bpf_label put(struct bpf_writer *writer, uint16_t code, uint32_t value, bpf_label yes,
+                     bpf_label no)
+{
+    writer->used++;
+    if (writer->used <= writer->max) {
+        struct sock_filter *at = &writer->out[writer->max - writer->used];
+        // A jump of 0 goes to the next instruction, whose label is one less.
+        at->code = code;
+        at->jt = (uint8_t)(writer->used - 1 - yes);
+        at->jf = (uint8_t)(writer->used - 1 - no);
+        at->k = value;
+    }
+    return writer->used;
+}
+
+// For instructions that do not branch: both jumps are 0.
+static bpf_label put_plain(struct bpf_writer *writer, uint16_t code, uint32_t value)
+{
+    return put(writer, code, value, writer->used, writer->used);
+}
+
+static bpf_label put_jump(struct bpf_writer *writer, bpf_label to)
+{
+    return put_plain(writer, BPF_JMP | BPF_JA, (uint32_t)(writer->used - to));
+}
+
+// A branch reaches 255 instructions; what lies further gets a plain jump on the way. One less than
+// that, as the jump for the branch's other side may still come in between.
+static bpf_label put_near(struct bpf_writer *writer, bpf_label to)
+{
+    return writer->used - to < UINT8_MAX ? to : put_jump(writer, to);
+}
+
+bpf_label bpf_return(struct bpf_writer *writer, uint32_t action)
+{
+    return put_plain(writer, BPF_RET | BPF_K, action);
+}
+
+bpf_label bpf_load(struct bpf_writer *writer, size_t offset, bpf_label next)
+{
+    if (next != writer->used)
+        put_jump(writer, next);
+    return put_plain(writer, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset);
+}
+
+bpf_label bpf_branch(struct bpf_writer *writer, uint16_t test, uint32_t value, bpf_label yes,
+                     bpf_label no)
+{
+    yes = put_near(writer, yes);
+    no = put_near(writer, no);
+    return put(writer, BPF_JMP | BPF_K | test, value, yes, no);
+}
+
+// From the leaves up: each round joins neighbours in pairs, so all leaves are within one step of
+// the same depth.
+bpf_label bpf_search(struct bpf_writer *writer, struct bpf_range *ranges, size_t count)
+{
+    while (count > 1) {
+        for (size_t i = 0; i + 1 < count; i += 2) {
+            bpf_label both =
+                bpf_branch(writer, BPF_JGE, ranges[i + 1].from, ranges[i + 1].to, ranges[i].to);
+            ranges[i / 2] = (struct bpf_range){ranges[i].from, both};
+        }
+        if (count % 2 == 1)
+            ranges[count / 2] = ranges[count - 1];
+        count = (count + 1) / 2;
+    }
+    return ranges[0].to;
+}
+
+int bpf_finish(struct bpf_writer *writer)
+{
+    if (writer->used > writer->max || writer->used > BPF_MAXINSNS)
+        return -E2BIG;
+    memmove(writer->out, writer->out + (writer->max - writer->used),
+            writer->used * sizeof(*writer->out));
+    return (int)writer->used;
+}

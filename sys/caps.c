@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+#include "sys/caps.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sys/err.h"
+
+static uint64_t joined(const struct __user_cap_data_struct data[2], int set)
+{
+    const uint32_t low[] = {data[0].effective, data[0].permitted, data[0].inheritable};
+    const uint32_t high[] = {data[1].effective, data[1].permitted, data[1].inheritable};
+    return (uint64_t)high[set] << 32 | low[set];
+}
+
+int caps_get(uint64_t sets[3])
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data) != 0)
+        return err_at("capget", NULL);
+    for (int set = 0; set < 3; set++)
+        sets[set] = joined(data, set);
+    return 0;
+}
+
+static uint64_t read_bits(int option, unsigned long argument)
+{
+    uint64_t bits = 0;
+    for (int cap = 0; cap < 64; cap++) {
+        int got = option == PR_CAPBSET_READ ? prctl(option, cap, 0, 0, 0)
+                                            : prctl(option, argument, cap, 0, 0);
+        if (got < 0)
+            break; // past the last that the kernel knows
+        if (got == 1)
+            bits |= CAPS_BIT(cap);
+    }
+    return bits;
+}
+
+uint64_t caps_bounding(void)
+{
+    return read_bits(PR_CAPBSET_READ, 0);
+}
+
+static uint64_t ambient_set(void)
+{
+    return read_bits(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET);
+}
+
+int caps_record(struct caps_privilege *held)
+{
+    uid_t ruid, euid, suid;
+    gid_t rgid, egid, sgid;
+    uint64_t sets[3];
+    if (getresuid(&ruid, &euid, &suid) != 0 || getresgid(&rgid, &egid, &sgid) != 0)
+        return err_at("getresuid", NULL);
+    int error = caps_get(sets);
+    if (error < 0)
+        return error;
+    held->uid = ruid;
+    held->gid = rgid;
+    held->effective = sets[0];
+    held->permitted = sets[1];
+    held->ambient = ruid != 0 && sets[1] != 0 ? ambient_set() : 0;
+    if (ruid != euid || ruid != suid || rgid != egid || rgid != sgid)
+        return err_because("start", NULL, EPERM, "installed set-uid or set-gid, which is not supported");
+    // root's permitted set comes from its uid; anybody else's must have been handed on by the caller.
+    if (ruid != 0 && (held->permitted & ~held->ambient) != 0)
+        return err_because("start", NULL, EPERM, "installed with file capabilities, which is not supported");
+    return 0;
+}
+
+int caps_find(const char *name, size_t n)
+{
+    char text[32];
+    if (n >= 4 && strncasecmp(name, "cap_", 4) == 0) {
+        name += 4;
+        n -= 4;
+    }
+    if (n == 0 || n >= sizeof(text))
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        if (name[i] >= '0' && name[i] <= '9') // libcap-ng takes numbers, which name nothing
+            return -1;
+    }
+    memcpy(text, name, n);
+    text[n] = '\0';
+    return capng_name_to_capability(text);
+}
+
+const char *caps_name(int number)
+{
+    return number <= CAP_LAST_CAP ? capng_capability_to_name((unsigned)number) : NULL;
+}
+
+static void stage(capng_type_t type, uint64_t set)
+{
+    for (int cap = 0; cap < 64; cap++) {
+        if ((set & CAPS_BIT(cap)) != 0)
+            capng_update(CAPNG_ADD, type, (unsigned)cap);
+    }
+}
+
+int caps_lower_bounding(uint64_t bounding)
+{
+    if ((caps_bounding() & ~bounding) == 0)
+        return 0;
+    capng_clear(CAPNG_SELECT_ALL);
+    stage(CAPNG_BOUNDING_SET, bounding);
+    if (capng_apply(CAPNG_SELECT_BOUNDS) != 0 || (caps_bounding() & ~bounding) != 0) {
+        err_because("prctl", "PR_CAPBSET_DROP", EPERM, "the bounding set can't be lowered");
+        err_hint("this needs CAP_SETPCAP in the caller's user namespace");
+        return -EPERM;
+    }
+    return 0;
+}
+
+int caps_become(uint64_t set, bool ambient)
+{
+    capng_clear(CAPNG_SELECT_ALL);
+    stage((capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED), set);
+    if (ambient)
+        stage((capng_type_t)(CAPNG_INHERITABLE | CAPNG_AMBIENT), set);
+    if (capng_apply(CAPNG_SELECT_CAPS) != 0)
+        return err_no("capset", NULL, EPERM);
+    if (capng_apply(CAPNG_SELECT_AMBIENT) != 0)
+        return err_no("prctl", "PR_CAP_AMBIENT", EPERM);
+    uint64_t sets[3];
+    int error = caps_get(sets);
+    if (error < 0)
+        return error;
+    uint64_t handed_on = ambient ? set : 0;
+    if (sets[0] != set || sets[1] != set || sets[2] != handed_on || ambient_set() != handed_on)
+        return err_because("capget", NULL, EPERM, "the capabilities are not those that were set");
+    return 0;
+}
+
+int caps_limit(uint64_t set)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {
+        {.effective = (uint32_t)set, .permitted = (uint32_t)set},
+        {.effective = (uint32_t)(set >> 32), .permitted = (uint32_t)(set >> 32)},
+    };
+    return syscall(SYS_capset, &header, data) == 0 ? 0 : err_at("capset", NULL);
+}

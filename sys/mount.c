@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#include "sys/mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
+
+// struct mount_attr of mount_setattr(2)
+struct attributes {
+    uint64_t set, clear, propagation, userns;
+};
+
+int mount_open_tree(int dirfd, const char *path, unsigned flags)
+{
+    return (int)syscall(SYS_open_tree, dirfd, path, flags);
+}
+
+int mount_move(int from, int to_dirfd, const char *to, unsigned flags)
+{
+    return (int)syscall(SYS_move_mount, from, "", to_dirfd, to, flags);
+}
+
+int mount_fsopen(const char *type)
+{
+    return (int)syscall(SYS_fsopen, type, 1 /* FSOPEN_CLOEXEC */);
+}
+
+int mount_fsconfig(int fs, unsigned command, const char *key, const void *value, int aux)
+{
+    return (int)syscall(SYS_fsconfig, fs, command, key, value, aux);
+}
+
+int mount_fsmount(int fs, unsigned attributes)
+{
+    return (int)syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, attributes);
+}
+
+int mount_pivot(const char *new_root, const char *put_old)
+{
+    return (int)syscall(SYS_pivot_root, new_root, put_old);
+}
+
+int mount_setattr_of(int fd, bool recursive, uint64_t set, uint64_t propagation)
+{
+    struct attributes attributes = {.set = set, .propagation = propagation};
+    unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+    return (int)syscall(SYS_mount_setattr, fd, "", flags, &attributes, sizeof(attributes));
+}
+
+uint64_t mount_id(int fd)
+{
+    struct statx stx;
+    if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) != 0)
+        return 0;
+    if ((stx.stx_mask & STATX_MNT_ID) != 0)
+        return stx.stx_mnt_id;
+    errno = ENOSYS;
+    return 0;
+}
+
+int mount_make_private(const char *path)
+{
+    return mount(NULL, path, NULL, MS_REC | MS_PRIVATE, NULL);
+}

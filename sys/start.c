@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+#include "sys/start.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdint.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sys/err.h"
+
+enum { NOFILE_LEAST = 32, NOFILE_WANTED = 64 };
+
+// What a caller may have set and what the helper needs instead. SIGCHLD: an ignored one makes waitpid()
+// fail. SIGPIPE, SIGXFSZ: a status descriptor that nobody reads and RLIMIT_FSIZE 0 are errors, not deaths.
+static struct {
+    int number;
+    void (*wanted)(int);
+    struct sigaction before;
+} dispositions[] = {
+    {.number = SIGCHLD, .wanted = SIG_DFL},
+    {.number = SIGPIPE, .wanted = SIG_IGN},
+    {.number = SIGXFSZ, .wanted = SIG_IGN},
+};
+enum { DISPOSITIONS = sizeof(dispositions) / sizeof(dispositions[0]) };
+
+static struct {
+    pid_t parent;
+    sigset_t mask;
+    mode_t umask;
+    struct rlimit nofile;
+    bool nofile_raised;
+} caller;
+
+static int raise_nofile(void)
+{
+    if (getrlimit(RLIMIT_NOFILE, &caller.nofile) != 0)
+        return err_at("getrlimit", "RLIMIT_NOFILE");
+    if (caller.nofile.rlim_cur >= NOFILE_LEAST || caller.nofile.rlim_cur == caller.nofile.rlim_max)
+        return 0;
+    struct rlimit wanted = caller.nofile;
+    wanted.rlim_cur = wanted.rlim_max < NOFILE_WANTED ? wanted.rlim_max : NOFILE_WANTED;
+    if (setrlimit(RLIMIT_NOFILE, &wanted) != 0)
+        return err_at("setrlimit", "RLIMIT_NOFILE");
+    caller.nofile_raised = true;
+    return 0;
+}
+
+int start_prepare(void)
+{
+    caller.parent = getppid();
+    sigset_t all;
+    sigfillset(&all);
+    if (sigprocmask(SIG_SETMASK, &all, &caller.mask) != 0)
+        return err_at("sigprocmask", NULL);
+    for (int i = 0; i < DISPOSITIONS; i++) {
+        struct sigaction wanted = {.sa_handler = dispositions[i].wanted};
+        if (sigaction(dispositions[i].number, &wanted, &dispositions[i].before) != 0)
+            return err_at("sigaction", NULL);
+    }
+    caller.umask = umask(022);
+    return raise_nofile();
+}
+
+int start_restore_nofile(void)
+{
+    if (caller.nofile_raised && setrlimit(RLIMIT_NOFILE, &caller.nofile) != 0)
+        return err_at("setrlimit", "RLIMIT_NOFILE");
+    caller.nofile_raised = false;
+    return 0;
+}
+
+int start_restore(void)
+{
+    int error = start_restore_nofile();
+    if (error < 0)
+        return error;
+    umask(caller.umask);
+    for (int i = 0; i < DISPOSITIONS; i++) {
+        if (sigaction(dispositions[i].number, &dispositions[i].before, NULL) != 0)
+            return err_at("sigaction", NULL);
+    }
+    if (sigprocmask(SIG_SETMASK, &caller.mask, NULL) != 0)
+        return err_at("sigprocmask", NULL);
+    return 0;
+}
+
+const sigset_t *start_mask(void)
+{
+    return &caller.mask;
+}
+
+pid_t start_parent(void)
+{
+    return caller.parent;
+}
+
+int start_die_with(pid_t parent)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+        return err_at("prctl", "PR_SET_PDEATHSIG");
+    // It may have died before the call: then we have another parent already.
+    if (getppid() != parent)
+        return err_because("getppid", NULL, ESRCH, "the parent is gone");
+    return 0;
+}
+
+#ifdef __PIE__
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+
+int start_protect_relro(void)
+{
+    const Elf64_Phdr *header = (const Elf64_Phdr *)getauxval(AT_PHDR);
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (unsigned long left = getauxval(AT_PHNUM); left > 0; left--, header++) {
+        if (header->p_type != PT_GNU_RELRO)
+            continue;
+        uintptr_t start = (uintptr_t)__ehdr_start + header->p_vaddr;
+        uintptr_t end = (start + header->p_memsz) & ~(page - 1);
+        start &= ~(page - 1);
+        if (end > start && mprotect((void *)start, end - start, PROT_READ) != 0)
+            return err_at("mprotect", "RELRO");
+    }
+    return 0;
+}
+#else
+int start_protect_relro(void)
+{
+    return 0;
+}
+#endif

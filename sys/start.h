@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+//
+// The state that a caller leaves a process in: signal mask and dispositions, umask, limits. The helper
+// runs with all signals blocked and limits it can work with; the payload gets the caller's back.
+#ifndef SYS_START_H
+#define SYS_START_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+// Records the caller's parent first (a later getppid() tells whether it died), then prepares.
+int start_prepare(void);
+
+// Everything as it was when start_prepare() was called; for the payload, or for running this program again.
+int start_restore(void);
+
+// RLIMIT_NOFILE alone, for who sets limits afterwards.
+int start_restore_nofile(void);
+
+// The signal mask that the caller had; the parent that the caller had at start.
+const sigset_t *start_mask(void);
+pid_t start_parent(void);
+
+// The kernel's own number for "parent dies"; set in the process that must die. -errno, recorded;
+// -ESRCH when the parent `parent` is gone already.
+int start_die_with(pid_t parent);
+
+// Makes RELRO pages read-only: musl 1.2.3's start code does not for a static-PIE.
+int start_protect_relro(void);
+
+#endif
