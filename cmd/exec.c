@@ -79,6 +79,8 @@ static bool needs_seal(const struct plan *p, const struct caps_privilege *held)
     bool any_id = p->userns && p->maps_by_program;
     if (!any_id && outside != 0 && outside != seal_owner())
         return false;
+    if (p->userns ? proc_fd() < 0 : proc_need() < 0)
+        return true; // and seal_run_again() says what is missing
     uint64_t all = p->userns ? ~UINT64_C(0) : held->permitted;
     if ((plan_capabilities(p, p->uid, all) & CAPS_BIT(CAP_SYS_ADMIN)) != 0)
         return true;

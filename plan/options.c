@@ -125,6 +125,8 @@ int options_parse(const struct option_row *rows, struct plan *p, char **words, c
             continue;
         if (from_args || before >= 0)
             return plan_usage("--args-fd", NULL, "--args-fd can be given once, and not by --args-fd");
+        if (p->args_fd == p->status_fd || p->args_fd == p->sync_fd)
+            return plan_usage("--args-fd", NULL, "one descriptor is named twice");
         error = splice_args(p->args_fd, words, &words, &own);
         if (error < 0)
             return error;

@@ -65,18 +65,6 @@ static bool may_set_groups(const struct enter *e)
     return (e->held & CAPS_BIT(CAP_SETGID)) != 0;
 }
 
-static int set_ids(const struct enter *e)
-{
-    const struct plan *p = e->plan;
-    if (p->groups != GROUPS_KEEP && may_set_groups(e) && setgroups(p->group_count, p->group) != 0)
-        return err_at("setgroups", NULL);
-    if (setresgid(p->gid, p->gid, p->gid) != 0)
-        return err_at("setresgid", NULL);
-    if (setresuid(p->uid, p->uid, p->uid) != 0)
-        return err_at("setresuid", NULL);
-    return 0;
-}
-
 static bool has_group(const uint32_t *list, unsigned count, uint32_t group)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -96,11 +84,29 @@ static int verify_groups(const struct enter *e)
     if (count < 0)
         return err_at("getgroups", NULL);
     for (int i = 0; i < count; i++) {
-        // The caller's own gid, where it could not be cleared, is the payload's gid too, or nobody's.
-        bool own = !may_set_groups(e) && count == 1 && now[i] == p->gid;
+        // The caller's own gid as the only one counts as none, where it is the payload's gid too.
+        bool own = p->groups == GROUPS_CLEAR && count == 1 && now[i] == p->gid;
         if (!own && !has_group(p->group, p->group_count, now[i]))
             return err_because("getgroups", NULL, EPERM, "a group is left that was to be cleared");
     }
+    return 0;
+}
+
+static int set_ids(const struct enter *e)
+{
+    const struct plan *p = e->plan;
+    if (p->groups != GROUPS_KEEP && may_set_groups(e) && setgroups(p->group_count, p->group) != 0) {
+        // A caller may be in a namespace where it is denied; then there must be none (verify_groups()).
+        int error = err_at("setgroups", NULL);
+        err_hint("--groups=keep lets the payload keep the caller's supplementary groups");
+        if (error != -EPERM || p->group_count > 0 || verify_groups(e) < 0)
+            return error;
+        err_forget();
+    }
+    if (setresgid(p->gid, p->gid, p->gid) != 0)
+        return err_at("setresgid", NULL);
+    if (setresuid(p->uid, p->uid, p->uid) != 0)
+        return err_at("setresuid", NULL);
     return 0;
 }
 
@@ -148,10 +154,7 @@ static int die_with_parent(const struct plan *p)
         return 0;
     if (!plan_stays(p))
         return start_die_with(start_parent());
-    // In a new pid namespace getppid() says nothing of a parent outside of it.
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
-        return err_at("prctl", "PR_SET_PDEATHSIG");
-    return monitor_is_alive() ? 0 : err_because("poll", NULL, ESRCH, "the helper outside is gone");
+    return p->init ? 0 : monitor_die_with(); // below pid 1 the kernel sees to it
 }
 
 // -- all of it ---------------------------------------------------------------------------------

@@ -252,10 +252,11 @@ static const struct step {
     bool (*wanted)(const struct plan *p);
     int (*run)(struct enter *e);
 } steps[] = {
+    // Before the working directory changes: relative paths are the caller's.
+    {"open-overlay", wants_overlay, overlay_open},
     // By path once, or the descriptor: nothing re-reads the path.
     {"open-root", always, open_root},
-    // Everything that is opened by the caller's rights, and the child that stays outside to write maps.
-    {"open-overlay", wants_overlay, overlay_open},
+    // The child that stays outside.
     {"prepare-maps", wants_userns, userns_prepare},
     {"unshare", always, unshare_namespaces},
     // Before any mount: only a mapped id can own files.

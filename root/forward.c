@@ -14,6 +14,7 @@
 #include "sys/caps.h"
 #include "sys/err.h"
 #include "sys/fd.h"
+#include "sys/start.h"
 
 bool forward_wanted(int number, int code, bool own_session)
 {
@@ -73,15 +74,14 @@ static void reap(pid_t payload, int channel)
 void forward_init(pid_t payload, int channel, bool own_session)
 {
     const int keep[] = {0, 1, 2, channel};
-    sigset_t all;
+    sigset_t all = start_all_signals();
     uint64_t sets[3];
     forget_host();
-    if (fd_close_all_but(keep, 4, -1) < 0 || caps_get(sets) < 0 || caps_limit(sets[1] & CAPS_BIT(CAP_KILL)) < 0 ||
+    if (fd_close_all_but(keep, 4, -1) < 0 || start_block(true) < 0 || caps_get(sets) < 0 || caps_limit(sets[1] & CAPS_BIT(CAP_KILL)) < 0 ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || chdir("/") != 0) {
         err_report();
         _exit(EXIT_HELPER); // and the kernel ends all in its pid namespace
     }
-    sigfillset(&all);
     for (;;) {
         siginfo_t info;
         int number = sigwaitinfo(&all, &info);

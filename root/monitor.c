@@ -48,10 +48,15 @@ void monitor_failed(void)
     say(SAYS_FAILED);
 }
 
-bool monitor_is_alive(void)
+int monitor_die_with(void)
 {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+        return err_at("prctl", "PR_SET_PDEATHSIG");
+    // In a new pid namespace getppid() says nothing of a parent outside of it; its end of the channel does.
     struct pollfd p = {.fd = exec_channel, .events = 0};
-    return poll(&p, 1, 0) == 0;
+    if (poll(&p, 1, 0) != 0)
+        return err_because("poll", NULL, ESRCH, "the helper outside is gone");
+    return 0;
 }
 
 // -- the monitor -------------------------------------------------------------------------------
@@ -170,6 +175,8 @@ static void hear_signal(struct monitor *m)
     if (read(m->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
         return;
     int number = (int)info.ssi_signo;
+    if (info.ssi_pid == (uint32_t)getpid())
+        return; // SIGPIPE of our own write to a status descriptor that nobody reads
     if (number != SIGCHLD) {
         if (!m->executing && ends_set_up(number) && !sigismember(start_mask(), number))
             die_by(m, number);
@@ -203,12 +210,13 @@ static int shed(const struct monitor *m, const struct caps_privilege *now)
 
 static _Noreturn void monitor(struct monitor *m)
 {
-    sigset_t all;
+    sigset_t all = start_all_signals();
     struct caps_privilege now = {.permitted = 0};
     uint64_t sets[3];
-    sigfillset(&all);
     m->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
-    int error = m->signals < 0 ? err_at("signalfd", NULL) : caps_get(sets);
+    int error = m->signals < 0 ? err_at("signalfd", NULL) : start_block(true);
+    if (error == 0)
+        error = caps_get(sets);
     if (error == 0) {
         now.permitted = sets[1];
         error = shed(m, &now);
@@ -267,7 +275,7 @@ int monitor_fork(const struct plan *p)
     }
     fd_auto_close(&m.exec);
     fd_auto_close(&m.init);
-    return 0;
+    return p->die_with_parent ? monitor_die_with() : 0;
 }
 
 int monitor_init(const struct plan *p)

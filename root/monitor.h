@@ -5,8 +5,6 @@
 #ifndef ROOT_MONITOR_H
 #define ROOT_MONITOR_H
 
-#include <stdbool.h>
-
 #include "plan/plan.h"
 
 // Forks. Returns 0 in the child, which goes on; the parent becomes the monitor and exits with the
@@ -23,7 +21,7 @@ int monitor_channel(void);
 void monitor_executing(void);
 void monitor_failed(void);
 
-// In a process that must die with the monitor: whether it is alive.
-bool monitor_is_alive(void);
+// Orders the death of this process for when the monitor dies. -ESRCH, recorded, if it is gone already.
+int monitor_die_with(void);
 
 #endif

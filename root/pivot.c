@@ -97,11 +97,11 @@ static bool gives_way(int error)
 // The old root is made private before it is detached: the detaching must not travel to the host.
 static int detach(const char *old)
 {
-    if (mount_make_private(old) != 0)
-        return err_at("mount", "MS_PRIVATE");
-    if (umount2(old, MNT_DETACH) != 0)
-        return err_at("umount2", "the old root");
-    return 0;
+    int error = mount_make_private(old) == 0 ? 0 : err_at("mount", "MS_PRIVATE");
+    // Detached even so: what is mounted on the directory keeps it from being removed.
+    if (umount2(old, MNT_DETACH) != 0 && umount2(old, MNT_DETACH) != 0 && error == 0)
+        error = err_at("umount2", "the old root");
+    return error;
 }
 
 // Both roots lie on one place now, the old one on top: that is where `/..` leads.
@@ -113,16 +113,14 @@ static int pivot_stacked(struct enter *e)
     return detach("/..");
 }
 
-static int pivot_tmpdir(struct enter *e, struct tmpdir *t)
+// `old` was opened before: a name inside ROOT can be exchanged by whoever may write there. The directory was
+// made through ROOT's own descriptor; the clone may be read-only and shows it too.
+static int pivot_tmpdir(struct enter *e, const struct tmpdir *t, int old)
 {
-    // The directory was made through ROOT's own descriptor; the clone may be read-only and shows it too.
     if (mount_pivot(".", t->name) != 0)
         return err_at("pivot_root", e->plan->root);
     e->pivoted = true;
-    AUTO_CLOSE int old = openat(AT_FDCWD, t->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (old < 0)
-        return err_at("open", t->name);
-    if (fchdir(old) != 0)
+    if (fchdir(old) != 0 && fchdir(old) != 0)
         return err_at("fchdir", t->name);
     int error = detach(".");
     if (error < 0)
@@ -135,16 +133,20 @@ static int pivot_tmpdir(struct enter *e, struct tmpdir *t)
 int pivot_into(struct enter *e)
 {
     struct tmpdir t = {.parent = e->root};
+    AUTO_CLOSE int old = -1;
     if (e->pivot != PIVOT_STACKED) {
         // With an overlay ROOT itself must not change: the directory is made in the overlay.
         if (e->plan->overlay != OVERLAY_NONE)
             t.parent = e->tree;
+        old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (old < 0)
+            return err_at("open", "/");
         int error = make(&t);
         if (error < 0 && (e->plan->pivot == PIVOT_TMPDIR || !gives_way(error)))
             return error;
         e->pivot = error < 0 ? PIVOT_STACKED : PIVOT_TMPDIR;
     }
-    int error = e->pivot == PIVOT_TMPDIR ? pivot_tmpdir(e, &t) : pivot_stacked(e);
+    int error = e->pivot == PIVOT_TMPDIR ? pivot_tmpdir(e, &t, old) : pivot_stacked(e);
     if (!cleanup(&t) && error == 0)
         error = err_at("rmdir", t.name);
     if (error < 0)

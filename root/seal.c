@@ -26,8 +26,11 @@ static const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRIT
 // A magic link: proc_open_file() refuses links, and this one must be followed to the file itself.
 static int open_self(int flags)
 {
-    if (proc_fd() < 0)
-        return err_because("open", "/proc/self/exe", ENOENT, "there is no procfs at /proc");
+    if (proc_fd() < 0) {
+        err_because("open", "/proc/self/exe", ENOENT, "there is no procfs at /proc");
+        err_hint("the helper can't protect its own executable from the payload without /proc");
+        return -ENOENT;
+    }
     int fd = openat(proc_fd(), "self/exe", flags | O_CLOEXEC);
     return fd >= 0 ? fd : err_at("open", "/proc/self/exe");
 }

@@ -4,11 +4,13 @@
 #include <elf.h>
 #include <errno.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sys/err.h"
@@ -36,6 +38,29 @@ static struct {
     bool nofile_raised;
 } caller;
 
+static long set_mask(const sigset_t *to, sigset_t *before)
+{
+    return syscall(SYS_rt_sigprocmask, SIG_SETMASK, to, before, _NSIG / 8);
+}
+
+sigset_t start_all_signals(void)
+{
+    sigset_t all;
+    memset(&all, 0xff, sizeof(all));
+    return all;
+}
+
+int start_block(bool ignored_too)
+{
+    sigset_t set = start_all_signals();
+    for (int i = 0; i < DISPOSITIONS && !ignored_too; i++) {
+        // Blocked, an ignored signal would stay pending and meet the payload.
+        if (dispositions[i].wanted == SIG_IGN)
+            sigdelset(&set, dispositions[i].number);
+    }
+    return set_mask(&set, NULL) == 0 ? 0 : err_at("rt_sigprocmask", NULL);
+}
+
 static int raise_nofile(void)
 {
     if (getrlimit(RLIMIT_NOFILE, &caller.nofile) != 0)
@@ -53,10 +78,11 @@ static int raise_nofile(void)
 int start_prepare(void)
 {
     caller.parent = getppid();
-    sigset_t all;
-    sigfillset(&all);
-    if (sigprocmask(SIG_SETMASK, &all, &caller.mask) != 0)
-        return err_at("sigprocmask", NULL);
+    if (set_mask(NULL, &caller.mask) != 0)
+        return err_at("rt_sigprocmask", NULL);
+    int error = start_block(false);
+    if (error < 0)
+        return error;
     for (int i = 0; i < DISPOSITIONS; i++) {
         struct sigaction wanted = {.sa_handler = dispositions[i].wanted};
         if (sigaction(dispositions[i].number, &wanted, &dispositions[i].before) != 0)
@@ -84,8 +110,8 @@ int start_restore(void)
         if (sigaction(dispositions[i].number, &dispositions[i].before, NULL) != 0)
             return err_at("sigaction", NULL);
     }
-    if (sigprocmask(SIG_SETMASK, &caller.mask, NULL) != 0)
-        return err_at("sigprocmask", NULL);
+    if (set_mask(&caller.mask, NULL) != 0)
+        return err_at("rt_sigprocmask", NULL);
     return 0;
 }
 

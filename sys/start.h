@@ -18,6 +18,11 @@ int start_restore(void);
 // RLIMIT_NOFILE alone, for who sets limits afterwards.
 int start_restore_nofile(void);
 
+// Sets the mask to all signals but those that the set-up ignores, or to all. musl's own calls leave out
+// 32 to 34, in both directions, though a caller may have blocked them.
+int start_block(bool ignored_too);
+sigset_t start_all_signals(void);
+
 // The signal mask that the caller had; the parent that the caller had at start.
 const sigset_t *start_mask(void);
 pid_t start_parent(void);

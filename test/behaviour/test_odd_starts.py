@@ -561,7 +561,10 @@ PRIVILEGED = {
                          ids=lambda a: a[0])
 def test_privileged_copy_refuses(bbox, scratch, name, args):
     copy = privileged_copy(scratch, **PRIVILEGED[name])
-    proc = inroot(*[bbox if a == "ROOT" else a for a in args], program=copy, **as_user())
+    try:
+        proc = inroot(*[bbox if a == "ROOT" else a for a in args], program=copy, **as_user())
+    except PermissionError:
+        pytest.skip("needs every capability in the bounding set: the kernel itself refuses such a file")
     assert proc.returncode != 0, proc
     assert proc.stdout == "" and len(proc.stderr.splitlines()) in (1, 2), proc
 

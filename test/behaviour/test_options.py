@@ -24,7 +24,7 @@ AFTER_CHROOT = "sys_chroot sys_admin dac_read_search sys_ptrace sys_module sys_r
 
 
 def bits(*names):
-    return sum(1 << CAPS.index(n) for n in names)
+    return sum(1 << CAPS.index(n) for n in set(names))
 
 
 def sh(root, script, *opts, **kw):

@@ -57,10 +57,10 @@ def call_names():
 
 
 class Call:
-    """One system call of an undisturbed run: the nth of process `ordinal`."""
+    """One system call of a run: the nth of process `ordinal`; `after` the payload started to run."""
 
-    def __init__(self, line, names):
-        self.ordinal, self.n, number, *self.args, self.after = map(int, line.split())
+    def __init__(self, names, ordinal, n, number, *args, after=0):
+        self.ordinal, self.n, self.args, self.after = ordinal, n, args, after
         self.name = names.get(number, str(number))
 
     def __str__(self):
@@ -82,7 +82,7 @@ class Outcome:
         return next((r for r in self.records if r["type"] == kind), None)
 
     def __repr__(self):
-        shown = {k: v for k, v in self.answer.items() if k not in ("args", "number", "hits")}
+        shown = {k: v for k, v in self.answer.items() if k not in ("args", "number")}
         return f"{shown} {self.records} {self.stderr!r}"
 
 
@@ -181,7 +181,12 @@ class Injector:
         """All system calls of an undisturbed run, in their order."""
         outcome = self.go(mode, "list", **kw)
         assert outcome.ran and not outcome.answer["hung"], outcome
-        return [Call(line, self.names) for line in outcome.lines]
+        lines = [list(map(int, line.split())) for line in outcome.lines]
+        return [Call(self.names, *numbers, after=after) for *numbers, after in lines]
+
+    def struck(self, call, outcome):
+        """The call that was really struck: from run to run they can differ by one."""
+        return Call(self.names, call.ordinal, call.n, outcome.answer["number"], *outcome.answer["args"])
 
     def view_of(self, mode):
         if mode not in self.views:

@@ -58,7 +58,7 @@ static struct {
 } plan = {.payload = "", .answer = 1, .seconds = 10, .uid = -1};
 
 static struct {
-    int reached, ran, hung, crashed, exit, signal, hits;
+    int reached, ran, hung, crashed, exit, signal;
     unsigned long number, args[4];
 } outcome = {.exit = -1};
 
@@ -172,8 +172,7 @@ static int is_denied(unsigned long number)
 
 static void strike(struct process *p, const struct __ptrace_syscall_info *info)
 {
-    outcome.reached = 1;
-    outcome.hits++;
+    outcome.reached = plan.action != KILL_EXIT;
     outcome.number = info->entry.nr;
     for (int i = 0; i < 4; i++)
         outcome.args[i] = info->entry.args[i];
@@ -194,7 +193,7 @@ static void on_call(struct process *p)
         return;
     if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
         if (p->to_kill)
-            kill(p->pid, SIGKILL);
+            outcome.reached = kill(p->pid, SIGKILL) == 0;
         if (p->struck && set_result(p->pid, -plan.error) < 0)
             fail("PTRACE_SETREGSET");
         p->struck = p->to_kill = 0;
@@ -339,10 +338,10 @@ static void answer(void)
 {
     dprintf(plan.answer,
             "{\"reached\":%d,\"number\":%lu,\"args\":[%ld,%ld,%ld,%ld],\"ran\":%d,\"exit\":%d,"
-            "\"signal\":%d,\"hung\":%d,\"crashed\":%d,\"processes\":%d,\"hits\":%d}\n",
+            "\"signal\":%d,\"hung\":%d,\"crashed\":%d,\"processes\":%d}\n",
             outcome.reached, outcome.number, (long)outcome.args[0], (long)outcome.args[1],
             (long)outcome.args[2], (long)outcome.args[3], outcome.ran, outcome.exit,
-            outcome.signal, outcome.hung, outcome.crashed, known, outcome.hits);
+            outcome.signal, outcome.hung, outcome.crashed, known);
 }
 
 int main(int argc, char **argv)
