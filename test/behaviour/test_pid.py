@@ -81,7 +81,7 @@ def test_exit_code(bbox, opts, code):
     assert (proc.returncode, proc.stderr) == (code, "")
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 6, 8, 9, 11, 13, 14, 15, 31, 34, 64])
+@pytest.mark.parametrize("number", [1, 2, 6, 8, 9, 11, 13, 14, 15, 31, 34, 64])
 def test_exit_by_signal(bbox, number, unchanged_host):
     proc, records = status_of("exec", *INIT, bbox, "/bin/sh", "-c", f"kill -{number} $$; sleep 5")
     assert proc.returncode == 128 + number, proc

@@ -100,7 +100,7 @@ def share(calls):
 
 
 def listed(bad):
-    return f"{len(bad)} not handled:\n" + "\n".join(bad[:6000])
+    return f"{len(bad)} not handled:\n" + "\n".join(text[:600] for text in bad[:40])
 
 
 # -- SIGKILL -----------------------------------------------------------------------------------

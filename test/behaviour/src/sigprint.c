@@ -3,13 +3,17 @@
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 int main(void)
 {
     sigset_t all;
     int got;
-    sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, NULL);
+    /* Bare: musl's own calls leave out 32 to 34. */
+    memset(&all, 0xff, sizeof(all));
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, &all, NULL, _NSIG / 8);
     puts("ready");
     fflush(stdout);
     while ((got = sigwaitinfo(&all, NULL)) > 0) {
