@@ -25,6 +25,7 @@
 #include "sys/proc.h"
 #include "sys/start.h"
 #include "sys/status.h"
+#include "sys/text.h"
 
 extern char **environ;
 
@@ -41,6 +42,7 @@ static int parse(struct plan *p, char **words, const struct caps_privilege *held
     error = options_root(p, operands[0]);
     if (error < 0)
         return error;
+    p->root_word = p->args_fd < 0 ? operands : NULL;
     operands += 1 + (operands[1] != NULL && strcmp(operands[1], "--") == 0);
     if (operands[0] == NULL)
         return plan_usage("COMMAND", NULL, "no command was given");
@@ -69,34 +71,65 @@ static int refill_args(const struct plan *p)
     return 0;
 }
 
-// The payload could write to the helper's executable as its owner or as the host's root, and can reach it
-// where a procfs is in sight or can be mounted.
-static bool needs_seal(const struct plan *p, const struct caps_privilege *held)
+// The payload could write to the helper's executable, as its owner or as the host's root.
+static bool could_write(const struct plan *p, const struct caps_privilege *held)
 {
     // The id that the payload has outside: in a namespace of one line it is the caller's.
-    bool own = p->userns ? !p->maps_by_program : true;
-    uint32_t outside = own && (p->userns || !p->has_user) ? held->uid : p->uid;
-    bool any_id = p->userns && p->maps_by_program;
-    if (!any_id && outside != 0 && outside != seal_owner())
-        return false;
-    if (p->userns ? proc_fd() < 0 : proc_need() < 0)
-        return true; // and seal_run_again() says what is missing
-    uint64_t all = p->userns ? ~UINT64_C(0) : held->permitted;
-    if ((plan_capabilities(p, p->uid, all) & CAPS_BIT(CAP_SYS_ADMIN)) != 0)
+    if (p->userns && p->maps_by_program)
         return true;
-    AUTO_CLOSE int root = p->root_fd >= 0 ? fd_copy(p->root_fd) : open(p->root, O_PATH | O_CLOEXEC);
-    return root >= 0 && hostproc_below(root);
+    uint32_t outside = p->userns || !p->has_user ? held->uid : p->uid;
+    return outside == 0 || outside == seal_owner();
 }
 
-static int seal(const struct plan *p, const struct caps_privilege *held, char **argv)
+static bool keeps_sys_admin(const struct plan *p, const struct caps_privilege *held)
 {
-    if (!needs_seal(p, held))
-        return 0;
-    err_forget();
+    uint64_t all = p->userns ? ~UINT64_C(0) : held->permitted;
+    return (plan_capabilities(p, p->uid, all) & CAPS_BIT(CAP_SYS_ADMIN)) != 0;
+}
+
+static char **arguments; // main's, for running this program again
+
+static int run_again(const struct plan *p)
+{
     if (seal_is_sealed())
         return 0;
+    err_forget();
     int error = refill_args(p);
-    return error < 0 ? error : seal_run_again(argv, environ);
+    return error < 0 ? error : seal_run_again(arguments, environ);
+}
+
+// As it is found while entering: ROOT is handed on as the descriptor of its clone, which the second run clones
+// again, in a mount namespace below ours. Nothing else has been done yet.
+static int run_again_in_clone(struct enter *e)
+{
+    static char word[sizeof("fd:") + 10] = "fd:";
+    if (seal_is_sealed())
+        return 0;
+    int fd = fcntl(e->tree >= 0 ? e->tree : e->root, F_DUPFD, 3);
+    if (fd < 0)
+        return err_at("fcntl", "F_DUPFD");
+    text_from_number(word + 3, (uint32_t)fd);
+    *e->plan->root_word = word;
+    return seal_run_again(arguments, environ);
+}
+
+// The payload reaches the executable where a procfs is in sight, or where it can mount one.
+static int seal(struct enter *e)
+{
+    const struct plan *p = e->plan;
+    if (p->userns ? proc_fd() < 0 : proc_need() < 0)
+        return run_again(p); // it says what is missing
+    if (!could_write(p, e->caller))
+        return 0;
+    if (keeps_sys_admin(p, e->caller))
+        return run_again(p);
+    if (p->unshare == 0 && p->overlay == OVERLAY_NONE && p->root_word != NULL && p->method != METHOD_CHROOT) {
+        e->protect = run_again_in_clone;
+        return 0;
+    }
+    // Other namespaces can't be unshared twice: the look comes first, at the host's mounts.
+    AUTO_CLOSE int root = p->root_fd >= 0 ? fd_copy(p->root_fd) : open(p->root, O_PATH | O_CLOEXEC);
+    return root >= 0 && hostproc_below(root) ? run_again(p) : 0;
 }
 
 static int make_filter(const struct enter *e, struct become_filter *filter)
@@ -228,8 +261,9 @@ int exec_main(char **argv, char **words, const struct caps_privilege *held)
         return exec_print_plan(&plan, held) < 0 ? EXIT_HELPER : 0;
     if (error == 0 && plan.die_with_parent)
         error = start_die_with(start_parent());
+    arguments = argv;
     if (error == 0)
-        error = seal(&plan, held, argv);
+        error = seal(&e);
     if (error == 0)
         error = enter_root(&e);
     if (error == 0)

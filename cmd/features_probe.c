@@ -289,7 +289,7 @@ static _Noreturn void be_child(enum probe_name name, struct plan *plan, const st
         note(&result, PROBE_NO, -got, err_brief());
     else
         note(&result, PROBE_YES, 0, "");
-    result.value = got;
+    result.value = got < 0 ? 0 : got;
     // At most PIPE_BUF: all of it, or nothing.
     _exit(write(to, &result, sizeof(result)) == (ssize_t)sizeof(result) ? 0 : EXIT_HELPER);
 }

@@ -62,6 +62,7 @@ struct plan_sysctl {
 struct plan {
     // The root.
     const char *root;  // as the user wrote it
+    char **root_word;  // where it stands in argv; NULL if it came from --args-fd
     int root_fd;       // of fd:N, else -1
     enum plan_method method;
     enum plan_pivot pivot;

@@ -95,7 +95,7 @@ static int verify_groups(const struct enter *e)
 static int set_ids(const struct enter *e)
 {
     const struct plan *p = e->plan;
-    if (p->groups != GROUPS_KEEP && may_set_groups(e) && setgroups(p->group_count, p->group) != 0) {
+    if (p->groups != GROUPS_KEEP && may_set_groups(e) && syscall(SYS_setgroups, p->group_count, p->group) != 0) {
         // A caller may be in a namespace where it is denied; then there must be none (verify_groups()).
         int error = err_at("setgroups", NULL);
         err_hint("--groups=keep lets the payload keep the caller's supplementary groups");
@@ -103,9 +103,10 @@ static int set_ids(const struct enter *e)
             return error;
         err_forget();
     }
-    if (setresgid(p->gid, p->gid, p->gid) != 0)
+    // Bare calls: musl's stop all threads around theirs, and there are none.
+    if (syscall(SYS_setresgid, p->gid, p->gid, p->gid) != 0)
         return err_at("setresgid", NULL);
-    if (setresuid(p->uid, p->uid, p->uid) != 0)
+    if (syscall(SYS_setresuid, p->uid, p->uid, p->uid) != 0)
         return err_at("setresuid", NULL);
     return 0;
 }
@@ -122,7 +123,7 @@ static int verify_ids(const struct enter *e)
             return err_because("getresuid", NULL, EPERM, "the ids are not those that were set");
     }
     // Trying to get back is the proof (setuid(2) has lied before: CVE-2013-6825 and its kin).
-    if (p->uid != 0 && (become_capabilities(e) & CAPS_BIT(CAP_SETUID)) == 0 && setresuid(0, 0, 0) == 0)
+    if (p->uid != 0 && (become_capabilities(e) & CAPS_BIT(CAP_SETUID)) == 0 && syscall(SYS_setresuid, 0, 0, 0) == 0)
         return err_because("setresuid", "0", EPERM, "root could be taken back");
     return verify_groups(e);
 }

@@ -110,6 +110,14 @@ static int attach(struct enter *e)
     return error;
 }
 
+// Listing ROOT's own mounts is cheap, the host's are not: so the look comes after the clone was made.
+static int protect_executable(struct enter *e)
+{
+    bool found = e->tree >= 0 ? hostproc_in_clone(e->tree) : hostproc_below(e->root);
+    e->no_procfs = e->tree >= 0 && !found;
+    return found && e->protect != NULL ? e->protect(e) : 0;
+}
+
 static int loopback(struct enter *e)
 {
     (void)e;
@@ -171,14 +179,13 @@ static int check_procfs(struct enter *e)
 {
     const struct plan *p = e->plan;
     bool any = false;
-    bool own = (p->unshare & (CLONE_NEWPID | CLONE_NEWUSER)) != 0;
-    if (own || p->allow_host_proc)
+    if (e->no_procfs)
         return 0;
     int error = hostproc_refuse(p->root, &any);
     if (error < 0)
         return error;
-    // One arrived between the look before the unshare and the clone.
-    if (any && !seal_is_sealed())
+    // After a chroot the mounts are the host's still: one may have arrived since the look.
+    if (any && e->protect != NULL && !seal_is_sealed())
         return err_because("check /proc", p->root, EAGAIN, "a procfs was mounted meanwhile");
     return 0;
 }
@@ -264,6 +271,7 @@ static const struct step {
     // A new pid or time namespace holds children only; the mounts below are the child's work.
     {"fork", plan_stays, fork_monitor},
     {"attach-root", wants_mounts, attach},
+    {"protect-executable", always, protect_executable},
     {"mount-overlay", wants_overlay, overlay_mount},
     {"loopback", wants_loopback, loopback},
     {"hostname", wants_hostname, set_hostname},

@@ -27,6 +27,10 @@ struct enter {
     enum plan_method method; // METHOD_PIVOT, METHOD_MOVE or METHOD_CHROOT
     enum plan_pivot pivot;
     char fallback[128];      // why not the better way; "" if it was taken
+    bool no_procfs;          // none is in the clone, and none can arrive there
+
+    // What to do when a procfs is found in ROOT's clone; NULL if that does not matter.
+    int (*protect)(struct enter *e);
 };
 
 // Enters. Returns 0 in the process that is inside; that is a child of this one where plan_stays(): the

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -11,6 +12,7 @@
 
 #include "sys/err.h"
 #include "sys/fd.h"
+#include "sys/mount.h"
 #include "sys/mountinfo.h"
 #include "sys/proc.h"
 
@@ -35,6 +37,21 @@ bool hostproc_below(int root)
     if (!known) // deleted, detached, or on a mount that is covered
         return true;
     return mountinfo_each(mounts, find_below, path) != 0;
+}
+
+bool hostproc_in_clone(int tree)
+{
+    uint64_t ids[64];
+    if (proc_is_procfs(tree))
+        return true;
+    int count = mount_list_below(tree, ids, sizeof(ids) / sizeof(ids[0]));
+    if (count < 0) // before 6.8, or more than fit
+        return hostproc_below(tree);
+    for (int i = 0; i < count; i++) {
+        if (mount_magic(ids[i]) == PROC_SUPER_MAGIC || mount_magic(ids[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 struct look {

@@ -31,28 +31,17 @@ int caps_get(uint64_t sets[3])
     return 0;
 }
 
-static uint64_t read_bits(int option, unsigned long argument)
+static uint64_t ambient_set(void)
 {
     uint64_t bits = 0;
     for (int cap = 0; cap < 64; cap++) {
-        int got = option == PR_CAPBSET_READ ? prctl(option, cap, 0, 0, 0)
-                                            : prctl(option, argument, cap, 0, 0);
+        int got = prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0);
         if (got < 0)
             break; // past the last that the kernel knows
         if (got == 1)
             bits |= CAPS_BIT(cap);
     }
     return bits;
-}
-
-uint64_t caps_bounding(void)
-{
-    return read_bits(PR_CAPBSET_READ, 0);
-}
-
-static uint64_t ambient_set(void)
-{
-    return read_bits(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET);
 }
 
 int caps_record(struct caps_privilege *held)
@@ -101,6 +90,24 @@ const char *caps_name(int number)
     return number <= CAP_LAST_CAP ? capng_capability_to_name((unsigned)number) : NULL;
 }
 
+// By prctl(2) itself: libcap-ng reads /proc/PID/status by path for that, and the root's /proc is not ours.
+int caps_lower_bounding(uint64_t bounding)
+{
+    for (int cap = 0; cap < 64; cap++) {
+        int got = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
+        if (got < 0)
+            break; // past the last that the kernel knows
+        if (got == 0 || (bounding & CAPS_BIT(cap)) != 0)
+            continue;
+        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0 || prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 0) {
+            err_because("prctl", "PR_CAPBSET_DROP", EPERM, "the bounding set can't be lowered");
+            err_hint("this needs CAP_SETPCAP in the caller's user namespace");
+            return -EPERM;
+        }
+    }
+    return 0;
+}
+
 static void stage(capng_type_t type, uint64_t set)
 {
     for (int cap = 0; cap < 64; cap++) {
@@ -109,38 +116,30 @@ static void stage(capng_type_t type, uint64_t set)
     }
 }
 
-int caps_lower_bounding(uint64_t bounding)
+static int raise_ambient(uint64_t set)
 {
-    if ((caps_bounding() & ~bounding) == 0)
-        return 0;
-    capng_clear(CAPNG_SELECT_ALL);
-    stage(CAPNG_BOUNDING_SET, bounding);
-    if (capng_apply(CAPNG_SELECT_BOUNDS) != 0 || (caps_bounding() & ~bounding) != 0) {
-        err_because("prctl", "PR_CAPBSET_DROP", EPERM, "the bounding set can't be lowered");
-        err_hint("this needs CAP_SETPCAP in the caller's user namespace");
-        return -EPERM;
+    for (int cap = 0; cap < 64; cap++) {
+        if ((set & CAPS_BIT(cap)) != 0 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) != 0)
+            return err_at("prctl", "PR_CAP_AMBIENT");
     }
-    return 0;
+    return ambient_set() == set ? 0 : err_because("prctl", "PR_CAP_AMBIENT", EPERM, "the set is another");
 }
 
 int caps_become(uint64_t set, bool ambient)
 {
-    capng_clear(CAPNG_SELECT_ALL);
+    uint64_t sets[3], handed_on = ambient ? set : 0;
+    capng_clear(CAPNG_SELECT_CAPS);
     stage((capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED), set);
-    if (ambient)
-        stage((capng_type_t)(CAPNG_INHERITABLE | CAPNG_AMBIENT), set);
+    stage(CAPNG_INHERITABLE, handed_on);
     if (capng_apply(CAPNG_SELECT_CAPS) != 0)
-        return err_no("capset", NULL, EPERM);
-    if (capng_apply(CAPNG_SELECT_AMBIENT) != 0)
-        return err_no("prctl", "PR_CAP_AMBIENT", EPERM);
-    uint64_t sets[3];
+        return err_at("capset", NULL);
     int error = caps_get(sets);
     if (error < 0)
         return error;
-    uint64_t handed_on = ambient ? set : 0;
-    if (sets[0] != set || sets[1] != set || sets[2] != handed_on || ambient_set() != handed_on)
+    if (sets[0] != set || sets[1] != set || sets[2] != handed_on)
         return err_because("capget", NULL, EPERM, "the capabilities are not those that were set");
-    return 0;
+    // The kernel keeps the ambient set within the inheritable one: without that there is none.
+    return ambient ? raise_ambient(set) : 0;
 }
 
 int caps_limit(uint64_t set)

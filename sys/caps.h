@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The record of who called, and capability sets (capabilities(7)) by libcap-ng.
+// The record of who called, and capability sets (capabilities(7)). libcap-ng does what it does without reading
+// /proc: names, and capset(2). Its other parts open /proc/PID/status by path, in a root that is not ours.
 //
 // Trap of libcap-ng: state staged before fork() is lost. caps_become() is called only in the process
 // that execs, after its last fork.
@@ -30,9 +31,6 @@ int caps_find(const char *name, size_t n);
 
 // "chown" of 0; NULL of a number that has no name.
 const char *caps_name(int number);
-
-// The bounding set of this process.
-uint64_t caps_bounding(void);
 
 // Lowers the bounding set to `bounding`, while CAP_SETPCAP is effective. -EPERM, recorded, if it is not.
 int caps_lower_bounding(uint64_t bounding);

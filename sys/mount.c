@@ -65,6 +65,55 @@ uint64_t mount_id(int fd)
     return 0;
 }
 
+#ifndef SYS_statmount
+#define SYS_statmount 457
+#define SYS_listmount 458
+#endif
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000U
+#endif
+
+// struct mnt_id_req of statmount(2), as of 6.8
+struct request {
+    uint32_t size, spare;
+    uint64_t id, parameter;
+};
+
+int mount_list_below(int fd, uint64_t *ids, int max)
+{
+    struct statx stx;
+    if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_MNT_ID_UNIQUE, &stx) != 0)
+        return -1;
+    if ((stx.stx_mask & STATX_MNT_ID_UNIQUE) == 0) {
+        errno = ENOSYS;
+        return -1;
+    }
+    struct request request = {.size = sizeof(request), .id = stx.stx_mnt_id};
+    long count = syscall(SYS_listmount, &request, ids, max, 0);
+    if (count == max) {
+        errno = E2BIG;
+        return -1;
+    }
+    return (int)count;
+}
+
+uint64_t mount_magic(uint64_t id)
+{
+    // struct statmount: what stands before its strings
+    struct {
+        uint32_t size, options;
+        uint64_t mask;
+        uint32_t major, minor;
+        uint64_t magic;
+        uint64_t rest[60];
+    } answer = {.magic = 0};
+    const uint64_t superblock = 1; // STATMOUNT_SB_BASIC
+    struct request request = {.size = sizeof(request), .id = id, .parameter = superblock};
+    if (syscall(SYS_statmount, &request, &answer, sizeof(answer), 0) != 0)
+        return 0;
+    return (answer.mask & superblock) != 0 ? answer.magic : 0;
+}
+
 int mount_make_private(const char *path)
 {
     return mount(NULL, path, NULL, MS_REC | MS_PRIVATE, NULL);

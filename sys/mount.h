@@ -34,6 +34,13 @@ int mount_setattr_of(int fd, bool recursive, uint64_t set, uint64_t propagation)
 // The mount that `fd` lies on, as mountinfo numbers it; 0 and errno if the kernel (< 5.8) can't say.
 uint64_t mount_id(int fd);
 
+// The unique ids of all mounts below the one that `fd` is the root of: how many, or -1 and errno (ENOSYS before
+// 6.8, E2BIG if there are more than `max`).
+int mount_list_below(int fd, uint64_t *ids, int max);
+
+// The magic number of a mount's file system, by unique id; 0 and errno if the kernel can't say.
+uint64_t mount_magic(uint64_t id);
+
 // "." of the working directory of a process is what a fallback on mount(2) works on: it needs no path.
 // Makes all mounts at and below `path` private.
 int mount_make_private(const char *path);

@@ -411,3 +411,21 @@ def test_debian(debian_root, program, way):
     assert proc.returncode == 0 and text in proc.stdout, proc
     assert entered(records)["method"] == method
     before.check()
+
+
+# -- what lies in the root is not asked anything -----------------------------------------------
+
+@need_root
+@need_static
+@need_tool("strace")
+@pytest.mark.parametrize("opts", [[], ["--user=1000", "--cap-add=KILL"], ["--unshare=pid", "--init"]],
+                         ids=lambda o: " ".join(o) or "plain")
+def test_proc_of_the_root_is_not_opened(bbox, scratch, opts):
+    """A FIFO at /proc/PID/status inside would hang whoever reads it, a file there would lie to him."""
+    trace = scratch / "trace"
+    proc = inroot("exec", *opts, bbox, "/bin/static-true",
+                  wrapper=["strace", "-f", "-o", trace, "-e", "trace=open,openat,openat2,pivot_root"])
+    assert proc.returncode == 0, proc
+    before, after = trace.read_text().split("pivot_root(", 1)
+    assert '"/proc"' in before
+    assert "/proc" not in after, after

@@ -27,6 +27,8 @@ EXCLUDED = {name: "the kernel defines no failure for it" for name in (
     "set_tid_address", "exit", "exit_group", "rt_sigreturn", "restart_syscall")}
 EXCLUDED["arch_prctl"] = "musl's start code ends the process before main: no thread pointer"
 
+WRITES = ("write", "writev")
+
 USER = 1000 if ROOT_CALLER else None
 # name: (options, uid, {fallback: errors for which INTERFACE.md lets it be taken})
 DENIED = {"EPERM", "ENOSYS"}
@@ -198,23 +200,31 @@ class Injector:
 
     # -- judgement -----------------------------------------------------------------------------
 
-    def wrong_view(self, mode, error, outcome):
-        """What is wrong with a payload that ran although a call failed; None if nothing."""
+    def wrong_view(self, mode, call, error, outcome):
+        """What is wrong with a payload that ran although a call failed; None if nothing.
+
+        A record that could not be written is missing; all else is as it was. After a fallback to
+        chroot the payload may have mounts of its own where an undisturbed one has the caller's.
+        """
         if outcome.record("error"):
             return "an error record, and the payload ran"
         try:
             seen = view(outcome, self.root)
         except ValueError:
             return "the payload ran and could not report"
-        own = difference(self.view_of(mode), seen)
-        if not own:
+        lost = {"entered", "records"} if call.name in WRITES else set()
+        wrong = difference(self.view_of(mode), seen)
+        if wrong.keys() <= lost:
             return None
         for fallback, errors in MODES[mode][2].items():
-            if error in errors and not difference(self.view_of(fallback), seen):
-                chrooted = seen["entered"].get("method") == "chroot"
-                unexplained = chrooted and not outcome.record("entered")["fallback"]
-                return "no reason for the fallback" if unexplained else None
-        return f"the payload differs: {own}"
+            more = difference(self.view_of(fallback), seen)
+            if seen["entered"].get("method") == "chroot" and outcome.record("entered")["fallback"]:
+                more = {k: v for k, v in more.items() if k != "mounts" and not (k == "ns" and
+                        difference({**v[0], "mnt": False}, v[1]) == {})}
+            if error in errors and not more:
+                return None
+            wrong = min(wrong, more, key=len)
+        return f"the payload differs: {wrong}"
 
     def wrong_record(self, call, error, outcome, early):
         """What is wrong with a run that failed; None if nothing.
@@ -226,7 +236,7 @@ class Injector:
             return f"exit status {outcome.exit}, signal {outcome.answer['signal']}"
         told = outcome.stderr.splitlines()
         record = outcome.records[-1] if outcome.records else {"type": None}
-        writes = call.name in ("write", "writev")
+        writes = call.name in WRITES
         if not (writes and call.args[0] == 2):
             if not told or not re.fullmatch(rf"inroot.*\({error}\)", told[0]) or \
                     len(told) > 2 or not all(line.startswith("hint: ") for line in told[1:]):
@@ -240,7 +250,7 @@ class Injector:
             return "crashed"
         if outcome.answer["hung"]:
             return "hung"
-        return self.wrong_view(mode, error, outcome) if outcome.ran else \
+        return self.wrong_view(mode, call, error, outcome) if outcome.ran else \
             self.wrong_record(call, error, outcome, early)
 
 

@@ -85,9 +85,9 @@ def prepared(mode, killat, bbox, scratch):
     return Injector(killat, bbox, scratch), Host(bbox)
 
 
-def first_use_of_status(calls):
-    """Up to here the helper has not yet read its options."""
-    return next((i for i, c in enumerate(calls) if c.args[0] == STATUS_FD), 0)
+def options_are_read(calls):
+    """Up to this call the helper may not have had its status descriptor where it keeps it."""
+    return max((i for i, c in enumerate(calls) if c.args[0] == STATUS_FD), default=0)
 
 
 def share(calls):
@@ -141,7 +141,7 @@ def test_killed_at_every_call(mode, killat, bbox, scratch, summary):
 def test_every_call_fails_once(mode, killat, bbox, scratch, summary):
     injector, host = prepared(mode, killat, bbox, scratch)
     calls = injector.calls(mode, payload=[REPORT])
-    known = first_use_of_status(calls)
+    known = options_are_read(calls)
     bad, count, excluded = [], collections.Counter(), set()
     for i, call in share(calls):
         if call.after:
