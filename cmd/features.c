@@ -17,7 +17,8 @@ const struct features_limit_row features_limits[LIMITS] = {
     // Debian's and its descendants' own.
     [LIMIT_CLONE] = {"unprivileged_userns_clone", "kernel.unprivileged_userns_clone",
                      "sys/kernel/unprivileged_userns_clone"},
-    [LIMIT_APPARMOR] = {"apparmor_restrict_unprivileged_userns", "kernel.apparmor_restrict_unprivileged_userns",
+    [LIMIT_APPARMOR] = {"apparmor_restrict_unprivileged_userns",
+                        "kernel.apparmor_restrict_unprivileged_userns",
                         "sys/kernel/apparmor_restrict_unprivileged_userns"},
     [LIMIT_MEMFD] = {"memfd_noexec", "vm.memfd_noexec", "sys/vm/memfd_noexec"},
 };
@@ -52,35 +53,50 @@ static enum probe_answer find_chroot(const struct features *f)
     return f->probe[PROBE_USERNS].works == PROBE_YES ? PROBE_NO : PROBE_UNKNOWN;
 }
 
-static bool is_denial(int error)
+static bool is_off(const struct features *f, enum features_limit limit, uint64_t off)
 {
-    return error == EPERM || error == EACCES || error == ENOSYS;
+    return f->has_limit[limit] && f->limit[limit] == off;
 }
 
-// Who denies user namespaces: the first that explains the error. AppArmor lets the unshare pass and
-// denies what follows; a filter may choose any number.
+static bool has_no_ids(void)
+{
+    char map[64];
+    return proc_read("self/uid_map", map, sizeof(map)) == 0;
+}
+
+// Whose EPERM or EACCES it is. AppArmor lets the unshare pass and denies what follows.
+static const char *find_forbidder(const struct features *f, bool unshared)
+{
+    bool admin = (f->caller->effective & CAPS_BIT(CAP_SYS_ADMIN)) != 0;
+    if (!admin && !unshared && is_off(f, LIMIT_CLONE, 0))
+        return features_limits[LIMIT_CLONE].name;
+    if (!unshared && f->in_chroot == PROBE_YES)
+        return "chroot";
+    if (!unshared && has_no_ids())
+        return "unmapped ids";
+    if (!admin && is_off(f, LIMIT_APPARMOR, 1))
+        return features_limits[LIMIT_APPARMOR].name;
+    if (f->has_seccomp && f->seccomp != 0)
+        return "seccomp";
+    return f->in_chroot == PROBE_NO ? "security module" : "chroot or security module";
+}
+
+// Who denies user namespaces; NULL: nobody.
 static const char *find_denier(const struct features *f)
 {
     const struct probe_result *tried = &f->probe[PROBE_USERNS];
     bool unshared = strncmp(tried->why, "unshare:", 8) != 0;
-    bool admin = (f->caller->effective & CAPS_BIT(CAP_SYS_ADMIN)) != 0;
     if (tried->works != PROBE_NO)
         return NULL;
+    if (tried->error == EPERM || tried->error == EACCES)
+        return find_forbidder(f, unshared);
     if (!unshared && (tried->error == ENOSPC || tried->error == EUSERS))
         return features_limits[LIMIT_USERNS].name;
     if (!unshared && tried->error == EINVAL)
-        return "the kernel (CONFIG_USER_NS)";
+        return "CONFIG_USER_NS";
     if (proc_fd() < 0 && tried->error == ENOENT)
-        return "the missing /proc";
-    if (!unshared && tried->error == EPERM && !admin && f->has_limit[LIMIT_CLONE] && f->limit[LIMIT_CLONE] == 0)
-        return features_limits[LIMIT_CLONE].name;
-    if (!unshared && tried->error == EPERM && f->in_chroot == PROBE_YES)
-        return "the caller's chroot";
-    if (is_denial(tried->error) && !admin && f->has_limit[LIMIT_APPARMOR] && f->limit[LIMIT_APPARMOR] == 1)
-        return features_limits[LIMIT_APPARMOR].name;
-    if (f->has_seccomp && f->seccomp != 0)
-        return "the caller's seccomp filter";
-    return "unknown";
+        return "no /proc";
+    return f->has_seccomp && f->seccomp != 0 ? "seccomp" : "unknown"; // a filter may choose any number
 }
 
 static void find_features(struct features *f, struct plan *plan, const struct caps_privilege *held)
@@ -111,7 +127,7 @@ static int take_json(struct plan *p, const char *option, const char *value)
 }
 
 static const char usage[] = "Usage: inroot features [OPTION]...\n"
-                            "Tells what this host allows its caller, and which way into a root would be taken.\n\n";
+                            "Tells what this host allows, and which way into a root would be taken here.\n\n";
 
 static const struct option_row options[] = {
     {"--json", NULL, take_json, "one JSON object, for programs"},

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <linux/stat.h>
 #include <sched.h>
@@ -24,12 +23,16 @@
 #include "sys/proc.h"
 #include "sys/spawn.h"
 
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
+
 struct probe {
     const char *key;
     enum { OUTSIDE, ENTERED, ENTERED_IN_USERNS, ENTERED_TO_MOUNT } where;
     enum plan_method method;                // of entering
     int (*body)(const struct probe *probe); // what is tried there; NULL: the entering itself. -errno, recorded
-    long number, arguments[5];              // of a system call
+    int number, arguments[5];               // of a system call
 };
 
 // -- bodies ------------------------------------------------------------------------------------
@@ -107,27 +110,36 @@ static int try_overlay(const struct probe *probe)
     return overlay >= 0 ? 0 : err_at("fsmount", probe->key);
 }
 
-// A user namespace with a map, made by a process that shares our descriptors: its exit status is the number
-// of the one that stands for the namespace, or 0.
+// Moves to a user namespace with a map, and leaves a descriptor of it at the number `slot`.
+static int leave_userns(int slot)
+{
+    int error = ns_unshare(CLONE_NEWUSER);
+    if (error < 0 || (error = proc_write("self/setgroups", "deny")) < 0 ||
+        (error = proc_write("self/uid_map", "0 0 1")) < 0 || (error = proc_write("self/gid_map", "0 0 1")) < 0)
+        return error;
+    AUTO_CLOSE int own = openat(proc_fd(), "self/ns/user", O_RDONLY | O_CLOEXEC);
+    return own >= 0 && dup3(own, slot, O_CLOEXEC) == slot ? 0 : -errno;
+}
+
+// A descriptor of another user namespace than our own: made by a process that shares our descriptors, and
+// whose exit status is its errno.
 static int make_userns(void)
 {
+    AUTO_CLOSE int slot = fd_copy(STDIN_FILENO);
+    if (slot < 0)
+        return slot;
     pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid < 0)
         return err_at("clone", NULL);
-    if (pid == 0) {
-        if (unshare(CLONE_NEWUSER) != 0 || proc_write("self/setgroups", "deny") < 0 ||
-            proc_write("self/uid_map", "0 0 1") < 0 || proc_write("self/gid_map", "0 0 1") < 0)
-            _exit(0);
-        int fd = openat(proc_fd(), "self/ns/user", O_RDONLY | O_CLOEXEC);
-        _exit(fd > 0 && fd < 256 ? fd : 0);
-    }
+    if (pid == 0)
+        _exit(-leave_userns(slot));
     int status;
     int error = spawn_wait(pid, &status);
     if (error < 0)
         return error;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) == 0)
-        return err_no("user namespace", NULL, EPERM);
-    return WEXITSTATUS(status);
+    if (status != 0)
+        return err_no("user namespace", NULL, WIFEXITED(status) ? WEXITSTATUS(status) : EPERM);
+    return fd_take(&slot);
 }
 
 static int try_idmap(int mount)
@@ -147,7 +159,8 @@ static int try_idmap(int mount)
 
 static int try_idmap_root(const struct probe *probe)
 {
-    AUTO_CLOSE int mount = mount_open_tree(AT_FDCWD, "/", TREE_CLONE | O_CLOEXEC);
+    // With all below it: in a user namespace they are locked together. Only `/` itself gets the map.
+    AUTO_CLOSE int mount = mount_open_tree(AT_FDCWD, "/", TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
     return mount >= 0 ? try_idmap(mount) : err_at("open_tree", probe->key);
 }
 
@@ -169,8 +182,8 @@ static int try_seccomp(const struct probe *probe)
 // A call that can't succeed, or changes nothing: any error but these comes from the call itself.
 static int try_call(const struct probe *probe)
 {
-    const long *a = probe->arguments;
-    long got = syscall(probe->number, a[0], a[1], a[2], a[3], a[4]);
+    const int *a = probe->arguments;
+    long got = syscall(probe->number, (long)a[0], (long)a[1], (long)a[2], (long)a[3], (long)a[4]);
     if (got < 0 && (errno == ENOSYS || errno == EPERM || errno == EACCES))
         return err_at(probe->key, NULL);
     return got < 0 ? 0 : (int)got;
@@ -182,7 +195,8 @@ static int try_call(const struct probe *probe)
 // the same everywhere.
 #define CALL(name, number, ...) {#name, OUTSIDE, METHOD_AUTO, try_call, number, {__VA_ARGS__}}
 // The two that look at CAP_SYS_ADMIN before they look at their arguments.
-#define CALL_TO_MOUNT(name, number, ...) {#name, ENTERED_TO_MOUNT, METHOD_PIVOT, try_call, number, {__VA_ARGS__}}
+#define CALL_TO_MOUNT(name, number, ...)                                                           \
+    {#name, ENTERED_TO_MOUNT, METHOD_PIVOT, try_call, number, {__VA_ARGS__}}
 
 static const struct probe probes[PROBE_COUNT] = {
     [PROBE_AUTO] = {.key = "auto", .where = ENTERED, .method = METHOD_AUTO},
@@ -262,10 +276,9 @@ static int run(const struct probe *probe, struct plan *plan, const struct caps_p
         if (error < 0)
             return error;
     }
-    bool admin = (held->effective & CAPS_BIT(CAP_SYS_ADMIN)) != 0;
-    if (probe->where != OUTSIDE && (probe->where != ENTERED_TO_MOUNT || !admin)) {
+    if (probe->where != OUTSIDE) {
         int error = enter(probe, plan, held, result);
-        // Without a way in the call is made out here, and denied.
+        // Without a way in the call is made out here; it may be denied then.
         if (error < 0 && probe->where != ENTERED_TO_MOUNT)
             return error;
     }

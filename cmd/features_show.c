@@ -190,7 +190,7 @@ static void say_number(struct screen *s, const char *name, const char *joint, ui
 
 static void say_works(struct screen *s, const struct probe_result *r)
 {
-    static const char *const answers[] = {[PROBE_NO] = "no", [PROBE_YES] = "yes", [PROBE_UNKNOWN] = "unknown"};
+    static const char *const answers[] = {"no", "yes", "unknown"}; // by enum probe_answer
     say(s, answers[r->works]);
     if (r->works == PROBE_YES)
         return;
@@ -257,7 +257,7 @@ static void show_userns(struct screen *s, const struct features *f)
             say_number(s, features_limits[i].name, "=", f->limit[i]);
     }
     if (proc_fd() < 0)
-        say(s, "unknown - there is no /proc");
+        say(s, "unknown - no /proc");
 }
 
 static void show_calls(struct screen *s, const struct features *f)
@@ -279,7 +279,8 @@ static void show_calls(struct screen *s, const struct features *f)
     }
 }
 
-static void show_pair(struct screen *s, const struct features *f, enum probe_name first, const char *const labels[2])
+static void show_pair(struct screen *s, const struct features *f, enum probe_name first,
+                      const char *const labels[2])
 {
     for (int i = 0; i < 2; i++) {
         start(s, labels[i]);
@@ -287,38 +288,35 @@ static void show_pair(struct screen *s, const struct features *f, enum probe_nam
     }
 }
 
-static void say_landlock(struct screen *s, const struct probe_result *r)
+static void show_confinement(struct screen *s, const struct features *f)
 {
-    if (r->works == PROBE_YES && r->value > 0)
-        say_number(s, "ABI", " ", (uint64_t)r->value);
+    const struct probe_result *landlock = &f->probe[PROBE_LANDLOCK];
+    start(s, "confinement");
+    if (landlock->works == PROBE_YES && landlock->value > 0)
+        say_number(s, "Landlock ABI", " ", (uint64_t)landlock->value);
     else
-        say(s, r->works == PROBE_UNKNOWN ? "unknown" : "none");
+        say(s, landlock->works == PROBE_UNKNOWN ? "Landlock unknown" : "no Landlock");
+    say(s, "- seccomp filters");
+    say_works(s, &f->probe[PROBE_SECCOMP]);
+    if (f->has_limit[LIMIT_MEMFD])
+        say_number(s, "- vm.memfd_noexec", "=", f->limit[LIMIT_MEMFD]);
 }
 
 void features_print_screen(struct out *o, const struct features *f)
 {
     struct screen s = {o, 0};
     start(&s, "inroot");
-    say(&s, VERSION);
-    start(&s, "kernel");
+    say(&s, VERSION " on Linux");
     say(&s, f->system.release);
     show_caller(&s, f);
     show_ladder(&s, f);
     show_userns(&s, f);
     show_calls(&s, f);
-    show_pair(&s, f, PROBE_IDMAP_ROOT, (const char *const[]){"idmapped mounts", "- of a tmpfs"});
+    show_pair(&s, f, PROBE_IDMAP_ROOT, (const char *const[]){"idmapped root", "- tmpfs"});
     show_pair(&s, f, PROBE_OVERLAY, (const char *const[]){"overlay", "- in a user ns"});
-    start(&s, "helpers");
+    start(&s, "id maps");
     say(&s, f->newuidmap ? "newuidmap" : "no newuidmap");
     say(&s, f->newgidmap ? "newgidmap" : "no newgidmap");
-    start(&s, "landlock");
-    say_landlock(&s, &f->probe[PROBE_LANDLOCK]);
-    start(&s, "seccomp filters");
-    say_works(&s, &f->probe[PROBE_SECCOMP]);
-    start(&s, "memfd");
-    if (f->has_limit[LIMIT_MEMFD])
-        say_number(&s, "vm.memfd_noexec", "=", f->limit[LIMIT_MEMFD]);
-    else
-        say(&s, "unknown");
+    show_confinement(&s, f);
     out_text(o, "\n");
 }

@@ -42,9 +42,11 @@ static int new_session(void)
         return 0;
     // A leader of a process group can't; in its parent's group it is none. Where that is another
     // session's, there is no other way than a fork, which would change who the payload is.
-    if (setpgid(0, getpgid(getppid())) != 0 || setsid() < 0)
-        return err_at("setsid", NULL);
-    return 0;
+    if (setpgid(0, getpgid(getppid())) == 0 && setsid() >= 0)
+        return 0;
+    int error = err_at("setsid", NULL);
+    err_hint("the helper leads a session already; with --unshare=pid or --init the payload is another process");
+    return error;
 }
 
 static int set_limits(const struct plan *p)

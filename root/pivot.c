@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "root/enter.h"
@@ -94,59 +92,54 @@ static bool gives_way(int error)
     return false;
 }
 
-// The old root is made private before it is detached: the detaching must not travel to the host.
-static int detach(const char *old)
+// The old root is made private before it is detached: the detaching must not travel to the host. Other mounts
+// may lie on its "/", and umount2() takes the topmost: on until nothing of it is left in our namespace.
+static int detach_old(int old)
 {
-    int error = mount_make_private(old) == 0 ? 0 : err_at("mount", "MS_PRIVATE");
-    // Detached even so: what is mounted on the directory keeps it from being removed.
-    if (umount2(old, MNT_DETACH) != 0 && umount2(old, MNT_DETACH) != 0 && error == 0)
-        error = err_at("umount2", "the old root");
-    return error;
-}
-
-// Both roots lie on one place now, the old one on top: that is where `/..` leads.
-static int pivot_stacked(struct enter *e)
-{
-    if (mount_pivot(".", ".") != 0)
-        return err_at("pivot_root", e->plan->root);
-    e->pivoted = true;
-    return detach("/..");
-}
-
-// `old` was opened before: a name inside ROOT can be exchanged by whoever may write there. The directory was
-// made through ROOT's own descriptor; the clone may be read-only and shows it too.
-static int pivot_tmpdir(struct enter *e, const struct tmpdir *t, int old)
-{
-    if (mount_pivot(".", t->name) != 0)
-        return err_at("pivot_root", e->plan->root);
-    e->pivoted = true;
+    enum { LAYERS_MAX = 64 };
+    bool detached = false, failed = false;
     if (fchdir(old) != 0 && fchdir(old) != 0)
-        return err_at("fchdir", t->name);
-    int error = detach(".");
-    if (error < 0)
-        return error;
-    if (chdir("/") != 0)
-        return err_at("chdir", "/");
-    return 0;
+        return err_at("fchdir", "the old root");
+    int error = mount_make_private(".") == 0 ? 0 : err_at("mount", "MS_PRIVATE");
+    for (int layers = 0; layers < LAYERS_MAX; layers++) {
+        if (umount2(".", MNT_DETACH) == 0) {
+            detached = true;
+        } else if (errno == EINVAL && detached) {
+            return error;
+        } else if (failed) {
+            break;
+        } else {
+            failed = true; // once more: a directory that is mounted on can't be removed
+        }
+    }
+    return err_at("umount2", "the old root");
 }
 
 int pivot_into(struct enter *e)
 {
     struct tmpdir t = {.parent = e->root};
-    AUTO_CLOSE int old = -1;
+    // By descriptor: a name inside ROOT can be exchanged by whoever may write there.
+    AUTO_CLOSE int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (old < 0)
+        return err_at("open", "/");
     if (e->pivot != PIVOT_STACKED) {
         // With an overlay ROOT itself must not change: the directory is made in the overlay.
         if (e->plan->overlay != OVERLAY_NONE)
             t.parent = e->tree;
-        old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (old < 0)
-            return err_at("open", "/");
         int error = make(&t);
         if (error < 0 && (e->plan->pivot == PIVOT_TMPDIR || !gives_way(error)))
             return error;
         e->pivot = error < 0 ? PIVOT_STACKED : PIVOT_TMPDIR;
     }
-    int error = e->pivot == PIVOT_TMPDIR ? pivot_tmpdir(e, &t, old) : pivot_stacked(e);
+    // stacked: both roots lie on one place. tmpdir: the directory was made through ROOT's own descriptor; the
+    // clone may be read-only, and shows it too.
+    int error = 0;
+    if (mount_pivot(".", e->pivot == PIVOT_TMPDIR ? t.name : ".") != 0) {
+        error = err_at("pivot_root", e->plan->root);
+    } else {
+        e->pivoted = true;
+        error = detach_old(old);
+    }
     if (!cleanup(&t) && error == 0)
         error = err_at("rmdir", t.name);
     if (error < 0)

@@ -755,3 +755,14 @@ def test_host_proc_is_refused(bbox):
     assert "--allow-host-proc" in proc.stderr
     assert sh(bbox, "echo hi", "--allow-host-proc").stdout == "hi\n"
     assert sh(bbox, "echo hi", "--unshare=pid").stdout == "hi\n"
+
+
+@pytest.mark.parametrize("opts", [[], ["--unshare=pid"]], ids=lambda o: " ".join(o) or "plain")
+def test_new_session_of_a_session_leader(bbox, opts):
+    """It can't make another, but its child can."""
+    proc = exec_in(bbox, "/bin/report", opts=["--new-session", *opts], preexec_fn=os.setsid)
+    if opts and proc.returncode == 0:
+        seen = json.loads(proc.stdout)
+        assert seen["sid"] == seen["pid"] == 1
+    else:
+        assert "hint: " in assert_fails(proc, 125, "setsid", "EPERM")

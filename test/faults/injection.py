@@ -45,8 +45,10 @@ MODES = {
     "init-stacked": ([*INIT, "--pivot=stacked"], None, {}),
     "init-chroot": ([*INIT, "--enter=chroot"], None, {}),
     "die": ([*INIT, "--die-with-parent"], None, {}),
-    "read-only": (["--ro"], None, {}),
-    "overlay": (["--overlay=tmpfs"], None, {}),
+    "read-only": (["--ro"], None, {"read-only-stacked": NO_ROOM}),
+    "read-only-stacked": (["--ro", "--pivot=stacked"], None, {}),
+    "overlay": (["--overlay=tmpfs"], None, {"overlay-stacked": NO_ROOM}),
+    "overlay-stacked": (["--overlay=tmpfs", "--pivot=stacked"], None, {}),
 }
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 
@@ -92,7 +94,7 @@ def normalized_mounts(text):
     """What mountinfo says, without the numbers that differ from run to run."""
     mounts = []
     for line in text.splitlines():
-        fields = line.split()
+        fields = re.sub(r"self/fd/\d+", "self/fd", line).split()
         dash = fields.index("-")
         mounts.append((*fields[3:6], *(f.partition(":")[0] for f in fields[6:dash]), *fields[dash + 1:]))
     return mounts

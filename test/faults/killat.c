@@ -108,16 +108,23 @@ static void on_alarm(int sig)
 
 // -- events ------------------------------------------------------------------------------------
 
+static int open_of(pid_t pid, const char *file)
+{
+    char name[64];
+    snprintf(name, sizeof name, "/proc/%d/%s", pid, file);
+    return open(name, O_RDONLY | O_CLOEXEC);
+}
+
+// A process that is just being killed has none any more.
 static void copy_mountinfo(pid_t pid)
 {
-    char name[64], buf[65536];
+    char buf[65536];
     ssize_t n;
-    snprintf(name, sizeof name, "/proc/%d/mountinfo", pid);
-    int in = open(name, O_RDONLY | O_CLOEXEC);
+    int in = open_of(pid, "mountinfo");
     int out = open(plan.mountinfo, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (in < 0 || out < 0)
+    if (out < 0)
         fail(plan.mountinfo);
-    while ((n = read(in, buf, sizeof buf)) > 0)
+    while (in >= 0 && (n = read(in, buf, sizeof buf)) > 0)
         if (write(out, buf, (size_t)n) != n)
             fail(plan.mountinfo);
     close(in);
@@ -126,14 +133,12 @@ static void copy_mountinfo(pid_t pid)
 
 static int is_payload(pid_t pid)
 {
-    char name[64], comm[64] = "";
-    snprintf(name, sizeof name, "/proc/%d/comm", pid);
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || read(fd, comm, sizeof comm - 1) < 0)
-        fail(name);
+    char comm[64] = "";
+    int fd = open_of(pid, "comm");
+    ssize_t n = fd < 0 ? -1 : read(fd, comm, sizeof comm - 1);
     close(fd);
     comm[strcspn(comm, "\n")] = 0;
-    return strcmp(comm, plan.payload) == 0;
+    return n > 0 && strcmp(comm, plan.payload) == 0;
 }
 
 static void on_exec(struct process *p)
