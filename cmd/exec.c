@@ -27,8 +27,6 @@
 #include "sys/status.h"
 #include "sys/text.h"
 
-extern char **environ;
-
 // -- before ------------------------------------------------------------------------------------
 
 static int parse(struct plan *p, char **words, const struct caps_privilege *held)
@@ -267,7 +265,7 @@ int exec_main(char **argv, char **words, const struct caps_privilege *held)
     if (error == 0)
         error = enter_root(&e);
     if (error == 0)
-        error = run_payload(&e, &status);
+        (void)run_payload(&e, &status); // returns on error only
     err_report();
     monitor_failed();
     return status;

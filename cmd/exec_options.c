@@ -329,8 +329,10 @@ static int take_sysctl(struct plan *p, const char *option, const char *value)
     memcpy(s->path, prefix, sizeof(prefix) - 1);
     for (size_t i = 0; i <= n; i++) {
         char c = i < n ? value[i] : '\0';
-        if (!slashes && (c == '.' || c == '/'))
-            c = c == '.' ? '/' : '.';
+        if (!slashes && c == '.')
+            c = '/';
+        else if (!slashes && c == '/')
+            c = '.';
         s->path[sizeof(prefix) - 1 + i] = c;
     }
     s->text = value;

@@ -53,9 +53,9 @@ static enum probe_answer find_chroot(const struct features *f)
     return f->probe[PROBE_USERNS].works == PROBE_YES ? PROBE_NO : PROBE_UNKNOWN;
 }
 
-static bool is_off(const struct features *f, enum features_limit limit, uint64_t off)
+static bool is_set_to(const struct features *f, enum features_limit limit, uint64_t value)
 {
-    return f->has_limit[limit] && f->limit[limit] == off;
+    return f->has_limit[limit] && f->limit[limit] == value;
 }
 
 static bool has_no_ids(void)
@@ -68,13 +68,13 @@ static bool has_no_ids(void)
 static const char *find_forbidder(const struct features *f, bool unshared)
 {
     bool admin = (f->caller->effective & CAPS_BIT(CAP_SYS_ADMIN)) != 0;
-    if (!admin && !unshared && is_off(f, LIMIT_CLONE, 0))
+    if (!admin && !unshared && is_set_to(f, LIMIT_CLONE, 0))
         return features_limits[LIMIT_CLONE].name;
     if (!unshared && f->in_chroot == PROBE_YES)
         return "chroot";
     if (!unshared && has_no_ids())
         return "unmapped ids";
-    if (!admin && is_off(f, LIMIT_APPARMOR, 1))
+    if (!admin && is_set_to(f, LIMIT_APPARMOR, 1))
         return features_limits[LIMIT_APPARMOR].name;
     if (f->has_seccomp && f->seccomp != 0)
         return "seccomp";
@@ -126,8 +126,9 @@ static int take_json(struct plan *p, const char *option, const char *value)
     return 0;
 }
 
-static const char usage[] = "Usage: inroot features [OPTION]...\n"
-                            "Tells what this host allows, and which way into a root would be taken here.\n\n";
+static const char usage[] =
+    "Usage: inroot features [OPTION]...\n"
+    "Tells what this host allows, and which way into a root would be taken here.\n\n";
 
 static const struct option_row options[] = {
     {"--json", NULL, take_json, "one JSON object, for programs"},

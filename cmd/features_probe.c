@@ -31,7 +31,7 @@ struct probe {
     const char *key;
     enum { OUTSIDE, ENTERED, ENTERED_IN_USERNS, ENTERED_TO_MOUNT } where;
     enum plan_method method;                // of entering
-    int (*body)(const struct probe *probe); // what is tried there; NULL: the entering itself. -errno, recorded
+    int (*body)(const struct probe *probe); // what is tried there; NULL: becoming the payload
     int number, arguments[5];               // of a system call
 };
 
@@ -73,7 +73,8 @@ static int make_tmpfs(void)
     return tmpfs >= 0 ? tmpfs : err_at("fsmount", "tmpfs");
 }
 
-// Directories for the layers on a tmpfs over the root: overlayfs takes only what is mounted in our namespace.
+// Directories for the layers, on a tmpfs over the root: overlayfs takes only what is mounted in our
+// namespace.
 static int make_layers(void)
 {
     static const char *const names[] = {"lower", "upper", "work"};
@@ -115,7 +116,8 @@ static int leave_userns(int slot)
 {
     int error = ns_unshare(CLONE_NEWUSER);
     if (error < 0 || (error = proc_write("self/setgroups", "deny")) < 0 ||
-        (error = proc_write("self/uid_map", "0 0 1")) < 0 || (error = proc_write("self/gid_map", "0 0 1")) < 0)
+        (error = proc_write("self/uid_map", "0 0 1")) < 0 ||
+        (error = proc_write("self/gid_map", "0 0 1")) < 0)
         return error;
     AUTO_CLOSE int own = openat(proc_fd(), "self/ns/user", O_RDONLY | O_CLOEXEC);
     return own >= 0 && dup3(own, slot, O_CLOEXEC) == slot ? 0 : -errno;
@@ -294,7 +296,8 @@ static void note(struct probe_result *result, enum probe_answer works, int error
     result->why[n] = '\0';
 }
 
-static _Noreturn void be_child(enum probe_name name, struct plan *plan, const struct caps_privilege *held, int to)
+static _Noreturn void be_child(enum probe_name name, struct plan *plan,
+                               const struct caps_privilege *held, int to)
 {
     struct probe_result result = {0};
     int got = run(&probes[name], plan, held, &result);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Trying instead of guessing: each probe is a forked child that does the thing itself, says over a pipe how it
-// went, and exits. What it unshared or mounted goes with it; a filter that kills takes the child only.
+// Trying instead of guessing: each probe is a forked child that does the thing itself, says over a pipe
+// how it went, and exits. What it unshared or mounted goes with it; a filter that kills takes the child
+// only.
 #ifndef CMD_FEATURES_PROBE_H
 #define CMD_FEATURES_PROBE_H
 

@@ -265,7 +265,11 @@ static void show_calls(struct screen *s, const struct features *f)
     static const struct {
         const char *label, *state;
     } groups[] = {
-        {"system calls", "yes"}, {"- missing", "missing"}, {"- denied", "denied"}, {"- unknown", "unknown"}};
+        {"system calls", "yes"},
+        {"- missing", "missing"},
+        {"- denied", "denied"},
+        {"- unknown", "unknown"},
+    };
     for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
         bool started = false;
         for (int i = PROBE_CALLS; i < PROBE_COUNT; i++) {

@@ -12,9 +12,11 @@
 #include "sys/num.h"
 #include "sys/out.h"
 
+// Of --args-fd. They live as long as the process: the plan points into them.
 static struct {
     char *data;
     size_t size;
+    char **words;
 } args;
 
 int plan_usage(const char *option, const char *value, const char *reason)
@@ -29,8 +31,8 @@ const char *options_args(size_t *size)
     return args.data;
 }
 
-// Reads --args-fd to its end and splits it at the NUL bytes: *words gets them, *count their number.
-static int read_args(int fd, char ***words, size_t *count)
+// Reads --args-fd to its end and counts what the NUL bytes end: *count of them.
+static int read_args(int fd, size_t *count)
 {
     err_stage("usage");
     args.data = malloc(ARGS_BYTES_MAX + 1); // untouched pages cost nothing
@@ -49,31 +51,27 @@ static int read_args(int fd, char ***words, size_t *count)
         *count += args.data[at] == '\0';
     if (*count > ARGS_WORDS_MAX)
         return err_because("--args-fd", NULL, E2BIG, "more than 65536 arguments");
-    *words = malloc((*count + 1) * sizeof(**words));
-    if (*words == NULL)
-        return err_at("malloc", "--args-fd");
-    char *word = args.data;
-    for (size_t i = 0; i < *count; i++, word += strlen(word) + 1)
-        (*words)[i] = word;
-    (*words)[*count] = NULL;
     return 0;
 }
 
 // `rest` with the words of --args-fd before it; *nested is left at the first word of `rest` in the result.
 static int splice_args(int fd, char **rest, char ***joined, char ***nested)
 {
-    char **words;
     size_t count = 0, more = 0;
-    int error = read_args(fd, &words, &count);
+    int error = read_args(fd, &count);
     if (error < 0)
         return error;
     while (rest[more] != NULL)
         more++;
-    *joined = realloc(words, (count + more + 1) * sizeof(*words));
-    if (*joined == NULL)
-        return err_at("realloc", "--args-fd");
-    memcpy(*joined + count, rest, (more + 1) * sizeof(*rest));
-    *nested = *joined + count;
+    args.words = calloc(count + more + 1, sizeof(*args.words));
+    if (args.words == NULL)
+        return err_at("calloc", "--args-fd");
+    char *word = args.data;
+    for (size_t i = 0; i < count; i++, word += strlen(word) + 1)
+        args.words[i] = word;
+    memcpy(args.words + count, rest, (more + 1) * sizeof(*rest));
+    *joined = args.words;
+    *nested = args.words + count;
     return 0;
 }
 

@@ -240,7 +240,9 @@ static bool wants_sysctls(const struct plan *p)
 
 static bool wants_procfs_check(const struct plan *p)
 {
-    return !p->allow_host_proc && (p->unshare & (CLONE_NEWPID | CLONE_NEWUSER)) == 0;
+    // A pid namespace hides nothing in a procfs of the host's: same uid, and /proc/PID/root is open. Across
+    // user namespaces the kernel asks for CAP_SYS_PTRACE.
+    return !p->allow_host_proc && (p->unshare & CLONE_NEWUSER) == 0;
 }
 
 static bool wants_init(const struct plan *p)

@@ -48,8 +48,6 @@ size_t forward_sort(int *fds, size_t count)
     return left;
 }
 
-extern char **environ;
-
 // The payload may be of the same uid and look at pid 1: nothing of the host is left in it.
 static void forget_host(void)
 {

@@ -62,8 +62,8 @@ struct look {
 static int refuse(const struct look *look, const char *point, const char *reason)
 {
     err_because("check /proc", point, EPERM, reason);
-    err_hint2("the payload could reach the host's processes through it: --unshare=pid, or "
-              "--allow-host-proc; root: ", look->root);
+    err_hint2("the payload could reach the host's processes through it: a user namespace (--map-root-user) "
+              "prevents that, --allow-host-proc accepts it; root: ", look->root);
     return -EPERM;
 }
 

@@ -71,8 +71,11 @@ static bool cleanup(struct tmpdir *t)
         return true;
     t->made = false;
     bool undisturbed = t->timed && modification_time(t->parent, &now) && same_time(&now, &t->ours);
-    if (unlinkat(t->parent, t->name, AT_REMOVEDIR) != 0 && unlinkat(t->parent, t->name, AT_REMOVEDIR) != 0)
-        return false; // twice: a moment without memory must not leave it there
+    int failed = 0; // twice: a moment without memory must not leave it there
+    while (unlinkat(t->parent, t->name, AT_REMOVEDIR) != 0) {
+        if (failed++ > 0)
+            return false;
+    }
     // The rmdir itself moves the time; nobody else did between the two, or it goes back too far by that.
     if (undisturbed) {
         struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, t->before};
@@ -97,19 +100,21 @@ static bool gives_way(int error)
 static int detach_old(int old)
 {
     enum { LAYERS_MAX = 64 };
-    bool detached = false, failed = false;
-    if (fchdir(old) != 0 && fchdir(old) != 0)
-        return err_at("fchdir", "the old root");
+    bool detached = false;
+    int failed = 0;
+    while (fchdir(old) != 0) {
+        if (failed++ > 0)
+            return err_at("fchdir", "the old root");
+    }
+    failed = 0;
     int error = mount_make_private(".") == 0 ? 0 : err_at("mount", "MS_PRIVATE");
     for (int layers = 0; layers < LAYERS_MAX; layers++) {
         if (umount2(".", MNT_DETACH) == 0) {
             detached = true;
         } else if (errno == EINVAL && detached) {
             return error;
-        } else if (failed) {
+        } else if (failed++ > 0) { // once more: a directory that is mounted on can't be removed
             break;
-        } else {
-            failed = true; // once more: a directory that is mounted on can't be removed
         }
     }
     return err_at("umount2", "the old root");

@@ -23,12 +23,11 @@ static uint64_t joined(const struct __user_cap_data_struct data[2], int set)
 int caps_get(uint64_t sets[3])
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2];
-    if (syscall(SYS_capget, &header, data) != 0)
-        return err_at("capget", NULL);
+    struct __user_cap_data_struct data[2] = {{0}, {0}};
+    long result = syscall(SYS_capget, &header, data);
     for (int set = 0; set < 3; set++)
         sets[set] = joined(data, set);
-    return 0;
+    return result == 0 ? 0 : err_at("capget", NULL);
 }
 
 static uint64_t ambient_set(void)

@@ -136,19 +136,19 @@ int start_die_with(pid_t parent)
 }
 
 #ifdef __PIE__
-extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+// The linker's own name for where the image starts, and so reserved.
+extern const char __ehdr_start[] __attribute__((visibility("hidden"))); // NOLINT(cert-dcl51-cpp)
 
 int start_protect_relro(void)
 {
-    const Elf64_Phdr *header = (const Elf64_Phdr *)getauxval(AT_PHDR);
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const Elf64_Phdr *header = (const Elf64_Phdr *)(__ehdr_start + ((const Elf64_Ehdr *)__ehdr_start)->e_phoff);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
     for (unsigned long left = getauxval(AT_PHNUM); left > 0; left--, header++) {
         if (header->p_type != PT_GNU_RELRO)
             continue;
-        uintptr_t start = (uintptr_t)__ehdr_start + header->p_vaddr;
-        uintptr_t end = (start + header->p_memsz) & ~(page - 1);
-        start &= ~(page - 1);
-        if (end > start && mprotect((void *)start, end - start, PROT_READ) != 0)
+        size_t first = header->p_vaddr & ~(page - 1);
+        size_t end = (header->p_vaddr + header->p_memsz) & ~(page - 1);
+        if (end > first && mprotect((char *)__ehdr_start + first, end - first, PROT_READ) != 0)
             return err_at("mprotect", "RELRO");
     }
     return 0;

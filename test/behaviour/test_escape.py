@@ -255,6 +255,22 @@ def test_links_of_host_processes(bbox, way, scratch, secret):
 
 
 @need_root
+@ways()
+@private_mounts
+def test_links_of_the_same_uid(bbox, way, scratch, secret):
+    """Not asked to allow it, exec refuses such a root, or what the host's procfs shows leads nowhere: a
+    pid namespace of its own hides nothing in a procfs of the host's."""
+    run("mount", "-t", "proc", "proc", bbox / "proc")
+    opts = way.opts if way.user else [*way.opts, "--user=1000"]
+    with Victim(scratch, **as_user()) as user:
+        proc = exec_in(bbox, "/bin/escape-proc", secret, user.pid, opts=opts, **way.who)
+        if proc.returncode == 125:
+            assert "--allow-host-proc" in proc.stderr and proc.stdout == ""
+        else:
+            nothing_reached(proc, 13)
+
+
+@need_root
 @private_mounts
 def test_links_of_host_processes_in_a_plain_chroot(bbox, scratch, secret):
     run("mount", "-t", "proc", "proc", bbox / "proc")
@@ -454,6 +470,9 @@ def on_terminal(start):
 def take_terminal():
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+SHELL = ["sh", "-c", '"$@"; exit $?', "sh"]  # the leader of the session that has the terminal
 
 
 @ways()

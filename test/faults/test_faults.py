@@ -1,11 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Every system call of a run fails once, or is the last one: nothing is left, nothing is weaker.
-
-Unless INROOT_SOAK=1, of a long series of the same call only a fixed share is struck.
-"""
+"""Every system call of a run fails once, or is the last one: nothing is left, nothing is weaker."""
 import collections
-import itertools
-import os
 import pathlib
 import platform
 import shutil
@@ -19,7 +14,6 @@ from conftest import (ROOT_CALLER, SANITIZED, _temp_dir, bbox, binary, give, mar
 from injection import (ERRORS, EXCLUDED, NEWER, REPORT, STATUS_FD, TRUE, Host, Injector,  # noqa: E402
                        compiled, difference, number_of, view)
 
-SOAK = os.environ.get("INROOT_SOAK") == "1"
 MOST_HANGS = 3
 
 pytestmark = [
@@ -90,15 +84,6 @@ def options_are_read(calls):
     return max((i for i, c in enumerate(calls) if c.args[0] == STATUS_FD), default=0)
 
 
-def share(calls):
-    """All calls; but of a series (the 41 capabilities of a set, the 64 signals) both ends and one in ten."""
-    for _, series in itertools.groupby(enumerate(calls), key=lambda c: (c[1].ordinal, c[1].name)):
-        series = list(series)
-        for i, found in enumerate(series):
-            if SOAK or len(series) < 20 or i < 3 or i > len(series) - 4 or i % 10 == 0:
-                yield found
-
-
 def listed(bad):
     return f"{len(bad)} not handled:\n" + "\n".join(text[:600] for text in bad[:40])
 
@@ -112,7 +97,7 @@ def test_killed_at_every_call(mode, killat, bbox, scratch, summary):
     injector, host = prepared(mode, killat, bbox, scratch)
     short, endless = ((["/bin/sleep", "0.1"], ["/bin/sleep", "1000"]) if mode == "die" else ([TRUE], [TRUE]))
     bad, count = [], collections.Counter()
-    for _, call in share(injector.calls(mode, payload=short)):
+    for call in injector.calls(mode, payload=short):
         if mode == "die" and call.after:
             continue
         for where in ("kill-entry", "kill-exit"):
@@ -143,7 +128,7 @@ def test_every_call_fails_once(mode, killat, bbox, scratch, summary):
     calls = injector.calls(mode, payload=[REPORT])
     known = options_are_read(calls)
     bad, count, excluded = [], collections.Counter(), set()
-    for i, call in share(calls):
+    for i, call in enumerate(calls):
         if call.after:
             continue
         if call.name in EXCLUDED:

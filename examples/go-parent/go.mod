@@ -1,0 +1,3 @@
+module go-parent
+
+go 1.19
