@@ -7,6 +7,7 @@
 
 #include "cmd/exec.h"
 #include "cmd/features.h"
+#include "cmd/version.h"
 #include "sys/caps.h"
 #include "sys/err.h"
 #include "sys/fd.h"
@@ -14,7 +15,6 @@
 #include "sys/proc.h"
 #include "sys/start.h"
 
-#define VERSION "0.1.0"
 
 static const struct command {
     const char *name;

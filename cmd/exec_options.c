@@ -328,7 +328,9 @@ static int take_sysctl(struct plan *p, const char *option, const char *value)
     bool slashes = value[strcspn(value, "./")] == '/';
     memcpy(s->path, prefix, sizeof(prefix) - 1);
     for (size_t i = 0; i <= n; i++) {
-        char c = i < n ? value[i] : '\0';
+        char c = '\0';
+        if (i < n)
+            c = value[i];
         if (!slashes && c == '.')
             c = '/';
         else if (!slashes && c == '/')

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cmd/features_show.h"
+#include "cmd/version.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -8,7 +9,6 @@
 #include "sys/proc.h"
 #include "sys/text.h"
 
-#define VERSION "0.1.0" // as `inroot --version` has it
 
 static const int capabilities[] = {CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SETUID, CAP_SETGID, CAP_SETPCAP};
 enum { CAPABILITIES = sizeof(capabilities) / sizeof(capabilities[0]) };
