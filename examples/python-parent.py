@@ -74,7 +74,7 @@ def main(words):
     # Beside the records: where the helper stays they end with the payload, and the payload would wait
     # for a reader once the pipe is full.
     result = []
-    reader = threading.Thread(target=read_result, args=(result_read, result))
+    reader = threading.Thread(target=read_result, args=(result_read, result), daemon=True)
     reader.start()
     with open(status_read, "rb") as records:
         entered, error = follow(records, sync_write)
@@ -83,6 +83,8 @@ def main(words):
     os.close(sync_write)
     reader.join()
     code = helper.wait()
+    if code < 0:  # killed by a signal: written as shells and the helper itself do
+        code = 128 - code
 
     if error:
         print(f"inroot failed at {error['stage']}: {error['op']}: {error['message']}")
@@ -93,8 +95,11 @@ def main(words):
     else:
         print(f"result: {result[0].decode(errors='backslashreplace')!r}")
         print(f"status: {code}")
-    return code if code >= 0 else 128 - code
+    return code
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except OSError as failure:
+        sys.exit(f"python-parent.py: {failure}")

@@ -209,11 +209,9 @@ int options_fd(const char *option, const char *value, int *fd)
 {
     if (!num_fd(value, fd))
         return plan_usage(option, value, "not the number of a descriptor");
-    if (!fd_is_open(*fd)) {
-        err_stage("usage");
-        return err_no(option, value, EBADF);
-    }
-    return 0;
+    err_stage("usage");
+    int state = fd_check(*fd);
+    return state == 0 ? 0 : err_no(option, value, -state);
 }
 
 int options_root(struct plan *p, const char *value)
@@ -224,9 +222,7 @@ int options_root(struct plan *p, const char *value)
         return 0;
     if (!num_fd(value + 3, &p->root_fd))
         return plan_usage("ROOT", value, "not the number of a descriptor");
-    if (!fd_is_open(p->root_fd)) {
-        err_stage("usage");
-        return err_no("ROOT", value, EBADF);
-    }
-    return 0;
+    err_stage("usage");
+    int state = fd_check(p->root_fd);
+    return state == 0 ? 0 : err_no("ROOT", value, -state);
 }

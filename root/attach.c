@@ -59,10 +59,14 @@ static int attach_bind(struct enter *e)
     return e->tree >= 0 ? 0 : err_at("open", e->plan->root);
 }
 
-static bool same_directory(int a, int b)
+static int compare(const struct enter *e)
 {
-    struct stat one, two;
-    return fstat(a, &one) == 0 && fstat(b, &two) == 0 && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+    struct stat tree, root;
+    if (fstat(e->tree, &tree) != 0 || fstat(e->root, &root) != 0)
+        return err_at("fstat", e->plan->root);
+    if (tree.st_dev != root.st_dev || tree.st_ino != root.st_ino)
+        return err_because("attach", e->plan->root, EXDEV, "something else came between");
+    return 0;
 }
 
 int attach_root(struct enter *e)
@@ -77,9 +81,7 @@ int attach_root(struct enter *e)
         return error;
     if (e->legacy && mount_make_private(".") != 0)
         return err_at("mount", "MS_PRIVATE");
-    if (!same_directory(e->tree, e->root))
-        return err_because("attach", e->plan->root, EXDEV, "something else came between");
-    return 0;
+    return compare(e);
 }
 
 // -- read-only by mount(2) ---------------------------------------------------------------------

@@ -14,6 +14,7 @@
 #include "sys/caps.h"
 #include "sys/err.h"
 #include "sys/fd.h"
+#include "sys/proc.h"
 #include "sys/start.h"
 
 bool forward_wanted(int number, int code, bool own_session)
@@ -69,17 +70,28 @@ static void reap(pid_t payload, int channel)
     }
 }
 
-void forward_init(pid_t payload, int channel, bool own_session)
+int forward_prepare(const int keep[3])
 {
-    const int keep[] = {0, 1, 2, channel};
-    sigset_t all = start_all_signals();
+    int fds[] = {0, 1, 2, keep[0], keep[1], keep[2]};
     uint64_t sets[3];
     forget_host();
-    if (fd_close_all_but(keep, 4, -1) < 0 || start_block(true) < 0 || caps_get(sets) < 0 || caps_limit(sets[1] & CAPS_BIT(CAP_KILL)) < 0 ||
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || chdir("/") != 0) {
-        err_report();
-        _exit(EXIT_HELPER); // and the kernel ends all in its pid namespace
-    }
+    int error = fd_close_all_but(fds, forward_sort(fds, 6), proc_fd());
+    if (error == 0)
+        error = start_block(true);
+    if (error == 0)
+        error = caps_get(sets);
+    if (error == 0)
+        error = caps_limit(sets[1] & CAPS_BIT(CAP_KILL));
+    if (error < 0)
+        return error;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return err_at("prctl", NULL);
+    return chdir("/") == 0 ? 0 : err_at("chdir", "/");
+}
+
+void forward_init(pid_t payload, int channel, bool own_session)
+{
+    sigset_t all = start_all_signals();
     for (;;) {
         siginfo_t info;
         int number = sigwaitinfo(&all, &info);

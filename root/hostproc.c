@@ -42,7 +42,7 @@ bool hostproc_below(int root)
 bool hostproc_in_clone(int tree)
 {
     uint64_t ids[64];
-    if (proc_is_procfs(tree))
+    if (proc_is_procfs(tree) != 0) // in doubt yes
         return true;
     int count = mount_list_below(tree, ids, sizeof(ids) / sizeof(ids[0]));
     if (count < 0) // before 6.8, or more than fit
@@ -80,7 +80,7 @@ static int look_at(const struct mountinfo *m, void *context)
         return 0; // /proc/sys and the like: no processes in it
     struct stat st;
     AUTO_CLOSE int fd = open(m->point, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || !proc_is_procfs(fd) || fstat(fd, &st) != 0 || major(st.st_dev) != m->major ||
+    if (fd < 0 || proc_is_procfs(fd) != 1 || fstat(fd, &st) != 0 || major(st.st_dev) != m->major ||
         minor(st.st_dev) != m->minor)
         return refuse(look, m->point, "a procfs is there that can't be looked at");
     char self[16];

@@ -2,6 +2,7 @@
 #include "root/monitor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
@@ -280,13 +281,32 @@ int monitor_fork(const struct plan *p)
 
 int monitor_init(const struct plan *p)
 {
+    // The payload waits until pid 1 has given up what it held: nobody looks at it before.
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return err_at("pipe2", NULL);
+    AUTO_CLOSE int wait = ends[0];
+    AUTO_CLOSE int ready = ends[1];
     pid_t payload = fork();
     if (payload < 0)
         return err_at("fork", NULL);
     if (payload == 0) {
+        char byte;
         fd_auto_close(&init_channel);
+        fd_auto_close(&ready);
+        if (read(wait, &byte, 1) != 1)
+            _exit(EXIT_HELPER);
         return 0;
     }
+    int error = forward_prepare((const int[]){init_channel, exec_channel, ready});
+    if (error == 0 && write(ready, "", 1) != 1)
+        error = err_at("write", "pipe");
+    if (error < 0) {
+        err_report();
+        monitor_failed();
+        _exit(EXIT_HELPER); // and the kernel ends all in its pid namespace
+    }
+    fd_auto_close(&ready);
     fd_auto_close(&exec_channel);
     forward_init(payload, init_channel, p->new_session);
 }

@@ -27,9 +27,9 @@ static const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRIT
 static int open_self(int flags)
 {
     if (proc_fd() < 0) {
-        err_because("open", "/proc/self/exe", ENOENT, "there is no procfs at /proc");
+        int error = proc_missing();
         err_hint("the helper can't protect its own executable from the payload without /proc");
-        return -ENOENT;
+        return error;
     }
     int fd = openat(proc_fd(), "self/exe", flags | O_CLOEXEC);
     return fd >= 0 ? fd : err_at("open", "/proc/self/exe");

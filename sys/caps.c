@@ -30,17 +30,24 @@ int caps_get(uint64_t sets[3])
     return result == 0 ? 0 : err_at("capget", NULL);
 }
 
-static uint64_t ambient_set(void)
+// The first number that the kernel (4.3 and later) does not know is refused as EINVAL; any other failure, and
+// one that comes too early, must not be taken for the end.
+static bool is_past_last(int cap)
 {
-    uint64_t bits = 0;
+    return errno == EINVAL && cap > CAP_AUDIT_READ;
+}
+
+static int ambient_set(uint64_t *bits)
+{
+    *bits = 0;
     for (int cap = 0; cap < 64; cap++) {
         int got = prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0);
         if (got < 0)
-            break; // past the last that the kernel knows
+            return is_past_last(cap) ? 0 : err_at("prctl", "PR_CAP_AMBIENT");
         if (got == 1)
-            bits |= CAPS_BIT(cap);
+            *bits |= CAPS_BIT(cap);
     }
-    return bits;
+    return 0;
 }
 
 int caps_record(struct caps_privilege *held)
@@ -57,7 +64,9 @@ int caps_record(struct caps_privilege *held)
     held->gid = rgid;
     held->effective = sets[0];
     held->permitted = sets[1];
-    held->ambient = ruid != 0 && sets[1] != 0 ? ambient_set() : 0;
+    held->ambient = 0;
+    if (ruid != 0 && sets[1] != 0 && (error = ambient_set(&held->ambient)) < 0)
+        return error;
     if (ruid != euid || ruid != suid || rgid != egid || rgid != sgid)
         return err_because("start", NULL, EPERM, "installed set-uid or set-gid, which is not supported");
     // root's permitted set comes from its uid; anybody else's must have been handed on by the caller.
@@ -95,14 +104,19 @@ int caps_lower_bounding(uint64_t bounding)
     for (int cap = 0; cap < 64; cap++) {
         int got = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
         if (got < 0)
-            break; // past the last that the kernel knows
+            return is_past_last(cap) ? 0 : err_at("prctl", "PR_CAPBSET_READ");
         if (got == 0 || (bounding & CAPS_BIT(cap)) != 0)
             continue;
-        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0 || prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 0) {
-            err_because("prctl", "PR_CAPBSET_DROP", EPERM, "the bounding set can't be lowered");
-            err_hint("this needs CAP_SETPCAP in the caller's user namespace");
-            return -EPERM;
+        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0) {
+            int error = err_at("prctl", "PR_CAPBSET_DROP");
+            err_hint("lowering the bounding set needs CAP_SETPCAP in the caller's user namespace");
+            return error;
         }
+        got = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
+        if (got < 0)
+            return err_at("prctl", "PR_CAPBSET_READ");
+        if (got != 0)
+            return err_because("prctl", "PR_CAPBSET_DROP", EPERM, "the capability is still there");
     }
     return 0;
 }
@@ -121,7 +135,11 @@ static int raise_ambient(uint64_t set)
         if ((set & CAPS_BIT(cap)) != 0 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) != 0)
             return err_at("prctl", "PR_CAP_AMBIENT");
     }
-    return ambient_set() == set ? 0 : err_because("prctl", "PR_CAP_AMBIENT", EPERM, "the set is another");
+    uint64_t now;
+    int error = ambient_set(&now);
+    if (error < 0)
+        return error;
+    return now == set ? 0 : err_because("prctl", "PR_CAP_AMBIENT", EPERM, "the set is another");
 }
 
 int caps_become(uint64_t set, bool ambient)

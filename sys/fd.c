@@ -26,9 +26,9 @@ int fd_take(int *fd)
     return taken;
 }
 
-bool fd_is_open(int fd)
+int fd_check(int fd)
 {
-    return fcntl(fd, F_GETFD) >= 0;
+    return fcntl(fd, F_GETFD) >= 0 ? 0 : -errno;
 }
 
 static int open_null(void)
@@ -44,8 +44,11 @@ static int open_null(void)
 int fd_open_standard(void)
 {
     for (int fd = 0; fd <= 2; fd++) {
-        if (fd_is_open(fd))
+        int state = fd_check(fd);
+        if (state == 0)
             continue;
+        if (state != -EBADF)
+            return err_no("fcntl", "a standard descriptor", -state);
         int got = open_null();
         if (got < 0)
             return err_at("open", "/dev/null");
@@ -138,22 +141,35 @@ static int close_listed(const int *keep, size_t count, int proc)
     return n < 0 ? err_at("getdents64", "/proc/self/fd") : closed;
 }
 
+static int close_by_listing(const int *keep, size_t count, int proc)
+{
+    if (proc < 0)
+        return err_at("close_range", NULL);
+    int closed;
+    while ((closed = close_listed(keep, count, proc)) > 0) // until a listing holds no other
+        continue;
+    if (closed == 0 && !is_kept(proc, keep, count))
+        close(proc);
+    return closed;
+}
+
 int fd_close_all_but(const int *keep, size_t count, int proc)
 {
     unsigned next = 0;
+    bool proc_kept = is_kept(proc, keep, count);
     for (size_t i = 0; i <= count; i++) {
         unsigned stop = i < count ? (unsigned)keep[i] : UINT_MAX;
-        if (stop > next && close_range_of(next, i < count ? stop - 1 : UINT_MAX) != 0) {
-            if (proc < 0)
-                return err_at("close_range", NULL);
-            int closed;
-            while ((closed = close_listed(keep, count, proc)) > 0) // until a listing holds no other
-                continue;
-            if (closed == 0 && !is_kept(proc, keep, count))
-                close(proc);
-            return closed;
+        // The way back must stay open until it is not needed any more.
+        if (!proc_kept && proc >= 0 && (unsigned)proc >= next && (unsigned)proc < stop) {
+            if ((unsigned)proc > next && close_range_of(next, (unsigned)proc - 1) != 0)
+                return close_by_listing(keep, count, proc);
+            next = (unsigned)proc + 1;
         }
+        if (stop > next && close_range_of(next, i < count ? stop - 1 : UINT_MAX) != 0)
+            return close_by_listing(keep, count, proc);
         next = stop + 1;
     }
+    if (proc >= 0 && !proc_kept)
+        close(proc);
     return 0;
 }

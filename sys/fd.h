@@ -18,8 +18,8 @@ int fd_take(int *fd);
 // pipe without its other end stands in: the number must not be given to a file that we open later.
 int fd_open_standard(void);
 
-// `fd` is open; does not say more.
-bool fd_is_open(int fd);
+// 0 if `fd` is open, else -errno (EBADF), not recorded.
+int fd_check(int fd);
 
 // A directory, or an O_PATH descriptor of one: a way out of any root. False also for a closed one.
 bool fd_is_directory(int fd);

@@ -18,17 +18,37 @@ enum { PROC_ROOT_INODE = 1 };
 
 static int descriptor = -1;
 
-bool proc_is_procfs(int fd)
+static struct {
+    int number;
+    const char *reason;
+} why = {ENOENT, "there is no procfs at this place"};
+
+int proc_is_procfs(int fd)
 {
     struct statfs fs;
-    return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+    return fstatfs(fd, &fs) != 0 ? -errno : fs.f_type == PROC_SUPER_MAGIC;
+}
+
+// Why there is none, for whoever needs it later.
+static int missing(int number, const char *reason)
+{
+    why.number = number;
+    why.reason = reason;
+    return -number;
 }
 
 void proc_open(void)
 {
     AUTO_CLOSE int fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct stat st;
-    if (fd >= 0 && proc_is_procfs(fd) && fstat(fd, &st) == 0 && st.st_ino == PROC_ROOT_INODE)
+    int is = fd < 0 ? -errno : proc_is_procfs(fd);
+    if (is < 0)
+        missing(-is, NULL);
+    else if (is == 0)
+        return;
+    else if (fstat(fd, &st) != 0)
+        missing(errno, NULL);
+    else if (st.st_ino == PROC_ROOT_INODE)
         descriptor = fd_take(&fd);
 }
 
@@ -52,13 +72,20 @@ int proc_fd_path(int fd, char *path, size_t size)
     text_add(&t, "self/fd/");
     text_number(&t, (unsigned)fd);
     text_end(&t);
-    ssize_t length = descriptor >= 0 ? readlinkat(descriptor, link, path, size) : -1;
+    if (descriptor < 0)
+        return proc_missing();
+    ssize_t length = readlinkat(descriptor, link, path, size);
     if (length < 0)
-        return descriptor >= 0 ? err_at("readlink /proc", link) : err_no("open", "/proc", ENOENT);
+        return err_at("readlink /proc", link);
     if ((size_t)length >= size)
         return err_no("readlink /proc", link, ENAMETOOLONG);
     path[length] = '\0';
     return 0;
+}
+
+int proc_missing(void)
+{
+    return err_because("open", "/proc", why.number, why.reason);
 }
 
 int proc_fd(void)
@@ -73,19 +100,18 @@ void proc_close(void)
 
 int proc_open_file(const char *path, int flags)
 {
-    if (descriptor < 0) {
-        err_because("open", "/proc", ENOENT, "there is no procfs at this place");
-        return -ENOENT;
-    }
+    if (descriptor < 0)
+        return proc_missing();
     // A file of /proc may be over-mounted on its own: what is opened must be of procfs again.
     int fd = openat(descriptor, path, flags | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return err_at("open /proc", path);
-    if (!proc_is_procfs(fd)) {
-        close(fd);
-        return err_because("open /proc", path, EXDEV, "something is mounted over it");
-    }
-    return fd;
+    int is = proc_is_procfs(fd);
+    if (is == 1)
+        return fd;
+    close(fd);
+    return is < 0 ? err_no("fstatfs /proc", path, -is)
+                  : err_because("open /proc", path, EXDEV, "something is mounted over it");
 }
 
 int proc_write(const char *path, const char *text)

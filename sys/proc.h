@@ -13,6 +13,8 @@
 // Opens /proc. A machine without one is no error here: what needs it fails then, by name.
 void proc_open(void);
 int proc_fd(void);
+// Records why there is no descriptor, and returns it as -errno.
+int proc_missing(void);
 void proc_close(void);
 
 // Opens PROC/path close-on-exec; -errno, recorded.
@@ -30,7 +32,7 @@ int proc_fd_path(int fd, char *path, size_t size);
 // Opens a procfs of its own where the machine has none at /proc; needs CAP_SYS_ADMIN. -errno, recorded.
 int proc_need(void);
 
-// A procfs: its magic number.
-bool proc_is_procfs(int fd);
+// Whether `fd` lies on a procfs, by its magic number: 1 or 0; -errno, not recorded.
+int proc_is_procfs(int fd);
 
 #endif

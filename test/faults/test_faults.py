@@ -176,6 +176,8 @@ def test_newer_calls_are_denied(mode, error, killat, bbox, scratch):
         wrong = injector.judge(mode, last, error, outcome)
         if error == "ENOSYS" and not wrong:
             wrong = difference(own, view(outcome, bbox)) if outcome.ran else "it did not run"
+            if mode == "overlay" and not outcome.ran:
+                wrong = None  # there is no older way: refused by name, as judge() has seen
         left = host.left_behind()
         if wrong or left:
             bad.append(f"{error} for {names}: {wrong}, left {left}, {outcome}")

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""The manual and the README against the program: nothing is missing, and nothing is made up."""
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from conftest import INROOT, REPO, inroot, need_root, need_tool
+
+PAGES = sorted((REPO / "man").glob("*.1"))
+COMMANDS = ["exec", "features"]
+EVERYWHERE = {"--help", "--version"}
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+
+
+def source(page):
+    """A page with its minus signs and backslashes as they are printed."""
+    return (REPO / "man" / page).read_text().replace(r"\-", "-").replace(r"\e", "\\")
+
+
+def helped(command):
+    """The options that `inroot COMMAND --help` lists."""
+    proc = inroot(command, "--help")
+    assert proc.returncode == 0, proc
+    return set(re.findall(r"^  (--[a-z0-9-]+)", proc.stdout, re.MULTILINE))
+
+
+def described(page):
+    """The options that have an entry of their own in a page."""
+    entries = re.findall(r"^\.T[PQ].*\n(.+)$", source(page), re.MULTILINE)
+    return {option for entry in entries for option in OPTION.findall(entry)}
+
+
+# -- the manual --------------------------------------------------------------------------------
+
+def test_every_command_has_a_page():
+    listed = re.findall(r"^  ([a-z]+) ", inroot("--help").stdout, re.MULTILINE)
+    assert sorted(listed) == COMMANDS
+    assert [p.name for p in PAGES] == sorted(["inroot.1", *(f"inroot-{c}.1" for c in COMMANDS)])
+    for command in COMMANDS:
+        assert re.search(rf"^\.B[R]? {command}\b", source("inroot.1"), re.MULTILINE), command
+
+
+@need_tool("man")
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_page_is_clean(page):
+    env = {**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80"}
+    proc = subprocess.run(["man", "--warnings", "-l", page], env=env, capture_output=True, text=True,
+                          timeout=60)
+    assert (proc.returncode, proc.stderr) == (0, ""), proc.stderr
+    assert "SEE ALSO" in proc.stdout
+    assert [line for line in proc.stdout.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_described(command):
+    listed = helped(command)
+    assert {"--help"} < listed
+    assert described(f"inroot-{command}.1") == listed
+
+
+@pytest.mark.parametrize("path", [*PAGES, REPO / "README.md"], ids=lambda p: p.name)
+def test_no_option_is_made_up(path):
+    text = path.read_text().replace(r"\-", "-")
+    text = re.sub(r"`mmdebstrap [^`]*`", "", text)  # a command of its own
+    # --map-... stands for several, as an option that ends in a hyphen.
+    known = {"--map-", *EVERYWHERE}.union(*(helped(c) for c in COMMANDS))
+    assert set(OPTION.findall(text)) <= known
+
+
+@need_root
+def test_default_capabilities_are_those_described():
+    plan = json.loads(inroot("exec", "--dry-run", "/", "true").stdout)
+    page = " ".join(source("inroot-exec.1").split())
+    assert plan["capabilities"] and " ".join(plan["capabilities"]) + " .in" in page
+
+
+def test_fields_of_features_are_described():
+    page = source("inroot-features.1")
+    for key in json.loads(inroot("features", "--json").stdout):
+        assert re.search(rf"\b{key}\b", page), key
+
+
+def manual_examples():
+    found = []
+    for page in ("inroot.1", "inroot-exec.1"):
+        for block in re.findall(r"^\.EX\n(.*?)^\.EE", source(page), re.DOTALL | re.MULTILINE):
+            found += re.findall(r"^inroot exec (?:.*\\\n)*.*$", block, re.MULTILINE)
+    return found
+
+
+def test_manual_has_examples():
+    assert len(manual_examples()) >= 8
+
+
+@need_root
+@pytest.mark.parametrize("number", range(len(manual_examples())))
+def test_example_of_the_manual_is_accepted(scratch, number):
+    """As a plan: what the examples name is not there. Descriptor 3 is the parent's socket in one."""
+    line = manual_examples()[number].replace("inroot exec", f"{INROOT} exec --dry-run")
+    line = line.replace("/srv/debian", str(scratch))
+    proc = subprocess.run(["sh", "-e", "-c", f"exec 3</dev/null\n{line}"], cwd=scratch, capture_output=True,
+                          text=True, timeout=60)
+    assert (proc.returncode, proc.stderr) == (0, ""), proc
+    assert json.loads(proc.stdout)["command"]
+
+
+# -- the README --------------------------------------------------------------------------------
+
+def test_readme_fits_on_two_screens():
+    lines = (REPO / "README.md").read_text().splitlines()
+    assert len(lines) <= 100 and max(map(len, lines)) <= 120
+
+
+def test_readme_names_what_is_there():
+    text = (REPO / "README.md").read_text()
+    rules = (REPO / "Makefile").read_text()
+    for target in re.findall(r"\bmake ([a-z]+)\b", text):
+        assert re.search(rf"^{target}:", rules, re.MULTILINE), target
+    for name in re.findall(r"`(?:man -l )?\.?/?((?:man|examples)/[\w./-]*|[\w-]+\.sh)`", text):
+        assert (REPO / name).exists(), name
