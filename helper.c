@@ -104,9 +104,7 @@ int main(int argc, char **argv)
 {
     struct caps_privilege held;
     // First of all: what is opened later must not land on a standard descriptor, or be reported on it.
-    if (fd_open_standard() < 0)
-        _exit(EXIT_HELPER);
-    if (start_protect_relro() < 0 || caps_record(&held) < 0) {
+    if (fd_open_standard() < 0 || start_protect_relro() < 0 || caps_record(&held) < 0) {
         err_report();
         return EXIT_HELPER;
     }

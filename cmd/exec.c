@@ -240,7 +240,9 @@ static int run_payload(struct enter *e, int *status)
         error = become_filtered(&filter);
     if (error < 0)
         return error;
-    monitor_executing();
+    error = monitor_executing();
+    if (error < 0)
+        return error;
     error = payload_execute(&payload);
     *status = payload.status;
     return error;

@@ -113,9 +113,9 @@ static int attach(struct enter *e)
 // Listing ROOT's own mounts is cheap, the host's are not: so the look comes after the clone was made.
 static int protect_executable(struct enter *e)
 {
-    bool found = e->tree >= 0 ? hostproc_in_clone(e->tree) : hostproc_below(e->root);
-    e->no_procfs = e->tree >= 0 && !found;
-    return found && e->protect != NULL ? e->protect(e) : 0;
+    int found = e->tree >= 0 ? hostproc_in_clone(e->tree) : hostproc_below(e->root);
+    e->no_procfs = e->tree >= 0 && found == 0;
+    return found > 0 && e->protect != NULL ? e->protect(e) : found < 0 ? found : 0;
 }
 
 static int loopback(struct enter *e)

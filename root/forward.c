@@ -70,12 +70,12 @@ static void reap(pid_t payload, int channel)
     }
 }
 
-int forward_prepare(const int keep[3])
+int forward_prepare(const int keep[4])
 {
-    int fds[] = {0, 1, 2, keep[0], keep[1], keep[2]};
+    int fds[] = {0, 1, 2, keep[0], keep[1], keep[2], keep[3]};
     uint64_t sets[3];
     forget_host();
-    int error = fd_close_all_but(fds, forward_sort(fds, 6), proc_fd());
+    int error = fd_close_all_but(fds, forward_sort(fds, 7), proc_fd());
     if (error == 0)
         error = start_block(true);
     if (error == 0)

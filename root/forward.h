@@ -15,8 +15,8 @@ bool forward_wanted(int number, int code, bool own_session);
 // Stops this process as the payload was stopped, until somebody continues it.
 void forward_stop(void);
 
-// What a pid 1 must not hold any longer is given up. `keep`: three descriptors besides 0-2. -errno, recorded.
-int forward_prepare(const int keep[3]);
+// What a pid 1 must not hold any longer is given up. `keep`: four descriptors besides 0-2. -errno, recorded.
+int forward_prepare(const int keep[4]);
 
 // Pid 1: reaps, forwards, tells `channel` each wait status of `payload`, and exits when that has ended.
 _Noreturn void forward_init(pid_t payload, int channel, bool own_session);

@@ -39,19 +39,22 @@ bool hostproc_below(int root)
     return mountinfo_each(mounts, find_below, path) != 0;
 }
 
-bool hostproc_in_clone(int tree)
+int hostproc_in_clone(int tree)
 {
     uint64_t ids[64];
-    if (proc_is_procfs(tree) != 0) // in doubt yes
-        return true;
+    int is = proc_is_procfs(tree);
+    if (is < 0)
+        return err_no("fstatfs", "the root", -is);
+    if (is > 0)
+        return 1;
     int count = mount_list_below(tree, ids, sizeof(ids) / sizeof(ids[0]));
     if (count < 0) // before 6.8, or more than fit
         return hostproc_below(tree);
     for (int i = 0; i < count; i++) {
         if (mount_magic(ids[i]) == PROC_SUPER_MAGIC || mount_magic(ids[i]) == 0)
-            return true;
+            return 1;
     }
-    return false;
+    return 0;
 }
 
 struct look {

@@ -9,8 +9,9 @@
 // Before entering: whether any procfs may lie at or below the directory `root`. In doubt yes.
 bool hostproc_below(int root);
 
-// The same for the root of a clone that has been attached in a mount namespace of our own.
-bool hostproc_in_clone(int tree);
+// The same for the root of a clone that has been attached in a mount namespace of our own: 1 or 0; -errno,
+// recorded.
+int hostproc_in_clone(int tree);
 
 // Inside: -EPERM, recorded, when a procfs of the caller's own pid namespace can be seen, or one of which
 // that can't be ruled out. *any says whether there is a procfs at all.

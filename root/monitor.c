@@ -33,20 +33,21 @@ int monitor_channel(void)
     return exec_channel;
 }
 
-static void say(char word)
+static int say(char word)
 {
-    if (exec_channel >= 0)
-        (void)send(exec_channel, &word, 1, MSG_NOSIGNAL);
+    if (exec_channel < 0 || send(exec_channel, &word, 1, MSG_NOSIGNAL) == 1)
+        return 0;
+    return err_at("send", "the helper outside");
 }
 
-void monitor_executing(void)
+int monitor_executing(void)
 {
-    say(SAYS_EXECUTING);
+    return say(SAYS_EXECUTING);
 }
 
 void monitor_failed(void)
 {
-    say(SAYS_FAILED);
+    (void)say(SAYS_FAILED); // then the exit status has to do
 }
 
 int monitor_die_with(void)
@@ -222,6 +223,10 @@ static _Noreturn void monitor(struct monitor *m)
         now.permitted = sets[1];
         error = shed(m, &now);
     }
+    // Only now the child goes on: it is never killed in the middle of its work by a failure out here.
+    // EPIPE: it has failed, and has said so.
+    if (error == 0 && send(m->exec, "", 1, MSG_NOSIGNAL) != 1 && errno != EPIPE)
+        error = err_at("send", "the child");
     if (error < 0) {
         kill(m->child, SIGKILL);
         waitpid(m->child, NULL, 0);
@@ -258,6 +263,21 @@ static int open_channel(int *outside, int *inside)
     return 0;
 }
 
+// In a new process, until the other side is what it shall be. End of file: it failed, and has said so.
+static int wait_for_go(int from, bool die)
+{
+    char byte;
+    int error = die ? monitor_die_with() : 0;
+    if (error < 0)
+        return error;
+    ssize_t n = read(from, &byte, 1);
+    if (n < 0)
+        return err_at("read", "the other side");
+    if (n == 0)
+        _exit(EXIT_HELPER);
+    return 0;
+}
+
 int monitor_fork(const struct plan *p)
 {
     struct monitor m = {.plan = p, .signals = -1, .exec = -1, .init = -1};
@@ -276,7 +296,7 @@ int monitor_fork(const struct plan *p)
     }
     fd_auto_close(&m.exec);
     fd_auto_close(&m.init);
-    return p->die_with_parent ? monitor_die_with() : 0;
+    return wait_for_go(exec_channel, p->die_with_parent);
 }
 
 int monitor_init(const struct plan *p)
@@ -291,15 +311,12 @@ int monitor_init(const struct plan *p)
     if (payload < 0)
         return err_at("fork", NULL);
     if (payload == 0) {
-        char byte;
         fd_auto_close(&init_channel);
         fd_auto_close(&ready);
-        if (read(wait, &byte, 1) != 1)
-            _exit(EXIT_HELPER);
-        return 0;
+        return wait_for_go(wait, false);
     }
-    int error = forward_prepare((const int[]){init_channel, exec_channel, ready});
-    if (error == 0 && write(ready, "", 1) != 1)
+    int error = forward_prepare((const int[]){init_channel, exec_channel, ready, status_fd()});
+    if (error == 0 && write(ready, "", 1) != 1 && errno != EPIPE) // as above
         error = err_at("write", "pipe");
     if (error < 0) {
         err_report();
@@ -308,5 +325,6 @@ int monitor_init(const struct plan *p)
     }
     fd_auto_close(&ready);
     fd_auto_close(&exec_channel);
+    close(status_set(-1));
     forward_init(payload, init_channel, p->new_session);
 }

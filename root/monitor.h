@@ -17,8 +17,8 @@ int monitor_init(const struct plan *p);
 // The channel that tells of the execve: to be kept open until then. -1 where the helper does not stay.
 int monitor_channel(void);
 
-// Says that execve comes next; that the error was reported by this process.
-void monitor_executing(void);
+// Says that execve comes next (-errno, recorded, if nobody hears it); that this process reported its error.
+int monitor_executing(void);
 void monitor_failed(void);
 
 // Orders the death of this process for when the monitor dies. -ESRCH, recorded, if it is gone already.
