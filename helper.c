@@ -32,7 +32,7 @@ static int print_help(void)
 {
     static struct out o;
     out_init(&o, STDOUT_FILENO, false);
-    out_text(&o, "Usage: inroot COMMAND [OPTION]... \nGets a process into a root file system.\n\n");
+    out_text(&o, "Usage: inroot COMMAND [OPTION]...\nGets a process into a root file system.\n\n");
     for (int i = 0; i < COMMANDS; i++) {
         out_text(&o, "  ");
         out_text(&o, commands[i].name);

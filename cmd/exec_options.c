@@ -259,8 +259,10 @@ static int take_umask(struct plan *p, const char *option, const char *value)
     return 0;
 }
 
-static bool parse_limit(const char *text, const char **end, rlim_t *limit)
+// `size`: a number of bytes, which may end in K, M, G or T.
+static bool parse_limit(const char *text, bool size, const char **end, rlim_t *limit)
 {
+    static const char suffixes[] = "KMGT";
     static const char unlimited[] = "unlimited";
     uint64_t n;
     if (strncmp(text, unlimited, sizeof(unlimited) - 1) == 0) {
@@ -268,9 +270,13 @@ static bool parse_limit(const char *text, const char **end, rlim_t *limit)
         *end = text + sizeof(unlimited) - 1;
         return true;
     }
-    bool good = num_prefix(text, UINT64_MAX - 1, &n, end);
-    *limit = n;
-    return good;
+    if (!num_prefix(text, UINT64_MAX - 1, &n, end))
+        return false;
+    const char *suffix = size && **end != '\0' ? strchr(suffixes, **end) : NULL;
+    unsigned shift = suffix != NULL ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
+    *end += suffix != NULL;
+    *limit = n << shift;
+    return *limit >> shift == n;
 }
 
 static int take_rlimit(struct plan *p, const char *option, const char *value)
@@ -278,13 +284,16 @@ static int take_rlimit(struct plan *p, const char *option, const char *value)
     static const struct {
         const char *name;
         int resource;
+        bool size;
     } rows[] = {
-        {"as", RLIMIT_AS},           {"core", RLIMIT_CORE},       {"cpu", RLIMIT_CPU},
-        {"data", RLIMIT_DATA},       {"fsize", RLIMIT_FSIZE},     {"locks", RLIMIT_LOCKS},
-        {"memlock", RLIMIT_MEMLOCK}, {"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},
-        {"nofile", RLIMIT_NOFILE},   {"nproc", RLIMIT_NPROC},     {"rss", RLIMIT_RSS},
-        {"rtprio", RLIMIT_RTPRIO},   {"rttime", RLIMIT_RTTIME},   {"sigpending", RLIMIT_SIGPENDING},
-        {"stack", RLIMIT_STACK},
+        {"as", RLIMIT_AS, true},           {"core", RLIMIT_CORE, true},
+        {"cpu", RLIMIT_CPU, false},        {"data", RLIMIT_DATA, true},
+        {"fsize", RLIMIT_FSIZE, true},     {"locks", RLIMIT_LOCKS, false},
+        {"memlock", RLIMIT_MEMLOCK, true}, {"msgqueue", RLIMIT_MSGQUEUE, true},
+        {"nice", RLIMIT_NICE, false},      {"nofile", RLIMIT_NOFILE, false},
+        {"nproc", RLIMIT_NPROC, false},    {"rss", RLIMIT_RSS, true},
+        {"rtprio", RLIMIT_RTPRIO, false},  {"rttime", RLIMIT_RTTIME, false},
+        {"sigpending", RLIMIT_SIGPENDING, false}, {"stack", RLIMIT_STACK, true},
     };
     size_t n = strcspn(value, "="), row = 0, rows_count = sizeof(rows) / sizeof(rows[0]);
     if (value[n] != '=')
@@ -295,10 +304,10 @@ static int take_rlimit(struct plan *p, const char *option, const char *value)
         return plan_usage(option, value, "no such limit");
     const char *end;
     struct rlimit limit;
-    bool good = parse_limit(value + n + 1, &end, &limit.rlim_cur);
+    bool good = parse_limit(value + n + 1, rows[row].size, &end, &limit.rlim_cur);
     limit.rlim_max = limit.rlim_cur;
     if (good && *end == ':')
-        good = parse_limit(end + 1, &end, &limit.rlim_max);
+        good = parse_limit(end + 1, rows[row].size, &end, &limit.rlim_max);
     if (!good || *end != '\0')
         return plan_usage(option, value, "not NAME=SOFT[:HARD] in numbers or \"unlimited\"");
     if (limit.rlim_cur > limit.rlim_max)

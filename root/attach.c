@@ -31,8 +31,12 @@ static int set_attributes(struct enter *e, int tree)
 static int attach_clone(struct enter *e)
 {
     AUTO_CLOSE int tree = mount_open_tree(AT_FDCWD, ".", TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
-    if (tree < 0)
-        return err_at("open_tree", e->plan->root);
+    if (tree < 0) {
+        int why = err_at("open_tree", e->plan->root);
+        if (why == -EINVAL)
+            err_hint("the root lies in another mount namespace, or on a mount that was detached");
+        return why;
+    }
     int error = set_attributes(e, tree);
     if (error == -ENOSYS || error == -EPERM)
         e->legacy = true; // 5.2 to 5.11, or a filter: private by mount(2) below, read-only after the pivot
@@ -74,6 +78,7 @@ int attach_root(struct enter *e)
     // Slave, not private: what is unmounted on the host must not be kept busy by us.
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
         return err_at("mount", "MS_SLAVE");
+    e->slave = true;
     int error = attach_clone(e);
     if (e->tree < 0 && (error == -ENOSYS || error == -EPERM))
         error = attach_bind(e);

@@ -104,8 +104,8 @@ static int attach(struct enter *e)
     if (e->method != METHOD_PIVOT && e->method != METHOD_MOVE)
         return 0;
     int error = attach_root(e);
-    // EINVAL counts from making `/` slave only (the caller is in a chroot), before there is a clone.
-    if (error < 0 && (error != -EINVAL || e->tree < 0))
+    // EINVAL counts from making `/` slave only: the caller is in a chroot.
+    if (error < 0 && (error != -EINVAL || !e->slave))
         return enter_fall_back(e, error);
     return error;
 }

@@ -23,6 +23,7 @@ struct enter {
     int map_channel;         // to the child that writes the maps
     pid_t map_child;
     bool legacy;             // the clone was made by mount(2)
+    bool slave;              // `/` was made slave: from here on EINVAL is final
     bool pivoted;            // pivot_root(2) is done: from here on no error leads to another way
     enum plan_method method; // METHOD_PIVOT, METHOD_MOVE or METHOD_CHROOT
     enum plan_pivot pivot;

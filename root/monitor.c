@@ -166,9 +166,13 @@ static _Noreturn void die_by(struct monitor *m, int number)
     exit(128 + number);
 }
 
+// As it would without a child: not what the caller blocks, or ignores (nohup).
 static bool ends_set_up(int number)
 {
-    return number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGQUIT;
+    struct sigaction now;
+    if (number != SIGTERM && number != SIGINT && number != SIGHUP && number != SIGQUIT)
+        return false;
+    return !sigismember(start_mask(), number) && sigaction(number, NULL, &now) == 0 && now.sa_handler != SIG_IGN;
 }
 
 static void hear_signal(struct monitor *m)
@@ -180,7 +184,7 @@ static void hear_signal(struct monitor *m)
     if (info.ssi_pid == (uint32_t)getpid())
         return; // SIGPIPE of our own write to a status descriptor that nobody reads
     if (number != SIGCHLD) {
-        if (!m->executing && ends_set_up(number) && !sigismember(start_mask(), number))
+        if (!m->executing && ends_set_up(number))
             die_by(m, number);
         if (forward_wanted(number, info.ssi_code, m->plan->new_session))
             kill(m->child, number);

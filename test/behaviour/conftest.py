@@ -145,6 +145,7 @@ class Running:
     def __init__(self, command, *args, **kw):
         self.fd, w = os.pipe()
         self.buffer = b""
+        self.before = children()
         kw["pass_fds"] = (*kw.get("pass_fds", ()), w)
         for name in ("stdin", "stdout", "stderr"):
             kw.setdefault(name, subprocess.PIPE)
@@ -161,6 +162,9 @@ class Running:
         if self.proc.poll() is None:
             self.proc.kill()
         self.proc.wait(10)
+        for pid in children() - self.before:  # what a test that failed leaves; we are its subreaper
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for stream in (self.proc.stdin, self.proc.stdout, self.proc.stderr):
             if stream:
                 with contextlib.suppress(BrokenPipeError):

@@ -78,7 +78,7 @@ def test_umask_number(bbox, value):
     refused(bbox, f"--umask={value}", parts=["--umask"])
 
 
-@pytest.mark.parametrize("value", ["", "-1", "+1", " 1", "1 ", "0x10", "010", "1a", "1:", ":1", "2:1",
+@pytest.mark.parametrize("value", ["", "-1", "+1", " 1", "1 ", "0x10", "010", "1a", "1:", ":1", "2:1", "1K",
                                    "1:2:3", "18446744073709551616", "infinity", "unlimited:1"],
                          ids=ascii)
 def test_rlimit_number(bbox, value):

@@ -133,7 +133,7 @@ def test_umask(bbox, text, mask):
 
 @pytest.mark.parametrize("text,name,limit", [
     ("nofile=100", "nofile", [100, 100]), ("nofile=50:60", "nofile", [50, 60]),
-    ("core=0", "core", [0, 0]), ("cpu=unlimited", "cpu", [-1, -1]),
+    ("stack=2M:1G", "stack", [2 << 20, 1 << 30]), ("core=0", "core", [0, 0]), ("cpu=unlimited", "cpu", [-1, -1]),
     ("fsize=1:unlimited", "fsize", [1, -1]), ("stack=1048576", "stack", [1 << 20, 1 << 20]),
     ("nproc=7", "nproc", [7, 7]), ("as=1000000000", "as", [10**9, 10**9]),
 ])

@@ -223,3 +223,28 @@ def test_without_die_with_parent_the_run_goes_on(bbox):
         box.proc.stdin.flush()
         assert box.line() == "got it\n"
         assert wait_until(lambda: not marked())
+
+
+@stays
+def test_ignored_signal_does_not_end_the_set_up(bbox, opts, unchanged_host):
+    """nohup: the helper waits for its parent, and SIGHUP comes."""
+    r, w = os.pipe()
+    with Running("exec", f"--sync-fd={r}", *opts, bbox, "/bin/sh", "-c", "exit 3", pass_fds=[r],
+                 preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as box:
+        os.close(r)
+        assert box.record("mounts-ready")
+        box.proc.send_signal(signal.SIGHUP)
+        os.write(w, b"x")
+        os.close(w)
+        assert box.proc.wait(10) == 3
+
+
+@stays
+def test_signal_ends_the_set_up(bbox, opts, unchanged_host):
+    r, w = os.pipe()
+    with Running("exec", f"--sync-fd={r}", *opts, bbox, "/bin/true", pass_fds=[r]) as box:
+        os.close(r)
+        assert box.record("mounts-ready")
+        box.proc.send_signal(signal.SIGTERM)
+        assert box.proc.wait(10) == -15
+        os.close(w)

@@ -3,12 +3,13 @@
 import json
 import os
 import shutil
+import subprocess
 
 import pytest
 
 from conftest import (INROOT, ROOT_CALLER, as_user, assert_fails, give, host_state, inroot, make_bbox,
                       need_root, need_static, need_tool, need_userns, ordinary, private_mounts, run,
-                      status_of)
+                      status_of, wait_until)
 
 PIVOTS = [[], ["--pivot=stacked"]]
 
@@ -429,3 +430,17 @@ def test_proc_of_the_root_is_not_opened(bbox, scratch, opts):
     before, after = trace.read_text().split("pivot_root(", 1)
     assert '"/proc"' in before
     assert "/proc" not in after, after
+
+
+@need_root
+@need_static
+def test_root_of_another_mount_namespace(bbox):
+    """EINVAL from open_tree is final: no chroot into what can't be cloned."""
+    with subprocess.Popen(["unshare", "-m", "sleep", "60"]) as other:
+        try:
+            wait_until(lambda: os.stat(f"/proc/{other.pid}/ns/mnt").st_ino != os.stat("/proc/self/ns/mnt").st_ino)
+            proc = inroot("exec", f"/proc/{other.pid}/root{bbox}", "/bin/echo", "RAN")
+        finally:
+            other.kill()
+    assert proc.stdout == ""
+    assert "hint: " in assert_fails(proc, 125, "open_tree", "EINVAL")
