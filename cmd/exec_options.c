@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "cmd/exec.h"
+#include "cmd/limits.h"
 #include "sys/num.h"
 #include "sys/ns.h"
 #include "sys/status.h"
@@ -259,99 +260,6 @@ static int take_umask(struct plan *p, const char *option, const char *value)
     return 0;
 }
 
-// `size`: a number of bytes, which may end in K, M, G or T.
-static bool parse_limit(const char *text, bool size, const char **end, rlim_t *limit)
-{
-    static const char suffixes[] = "KMGT";
-    static const char unlimited[] = "unlimited";
-    uint64_t n;
-    if (strncmp(text, unlimited, sizeof(unlimited) - 1) == 0) {
-        *limit = RLIM_INFINITY;
-        *end = text + sizeof(unlimited) - 1;
-        return true;
-    }
-    if (!num_prefix(text, UINT64_MAX - 1, &n, end))
-        return false;
-    const char *suffix = size && **end != '\0' ? strchr(suffixes, **end) : NULL;
-    unsigned shift = suffix != NULL ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
-    *end += suffix != NULL;
-    *limit = n << shift;
-    return *limit >> shift == n;
-}
-
-static int take_rlimit(struct plan *p, const char *option, const char *value)
-{
-    static const struct {
-        const char *name;
-        int resource;
-        bool size;
-    } rows[] = {
-        {"as", RLIMIT_AS, true},           {"core", RLIMIT_CORE, true},
-        {"cpu", RLIMIT_CPU, false},        {"data", RLIMIT_DATA, true},
-        {"fsize", RLIMIT_FSIZE, true},     {"locks", RLIMIT_LOCKS, false},
-        {"memlock", RLIMIT_MEMLOCK, true}, {"msgqueue", RLIMIT_MSGQUEUE, true},
-        {"nice", RLIMIT_NICE, false},      {"nofile", RLIMIT_NOFILE, false},
-        {"nproc", RLIMIT_NPROC, false},    {"rss", RLIMIT_RSS, true},
-        {"rtprio", RLIMIT_RTPRIO, false},  {"rttime", RLIMIT_RTTIME, false},
-        {"sigpending", RLIMIT_SIGPENDING, false}, {"stack", RLIMIT_STACK, true},
-    };
-    size_t n = strcspn(value, "="), row = 0, rows_count = sizeof(rows) / sizeof(rows[0]);
-    if (value[n] != '=')
-        return plan_usage(option, value, "not NAME=SOFT[:HARD]");
-    while (row < rows_count && (strlen(rows[row].name) != n || strncmp(rows[row].name, value, n) != 0))
-        row++;
-    if (row == rows_count)
-        return plan_usage(option, value, "no such limit");
-    const char *end;
-    struct rlimit limit;
-    bool good = parse_limit(value + n + 1, rows[row].size, &end, &limit.rlim_cur);
-    limit.rlim_max = limit.rlim_cur;
-    if (good && *end == ':')
-        good = parse_limit(end + 1, rows[row].size, &end, &limit.rlim_max);
-    if (!good || *end != '\0')
-        return plan_usage(option, value, "not NAME=SOFT[:HARD] in numbers or \"unlimited\"");
-    if (limit.rlim_cur > limit.rlim_max)
-        return plan_usage(option, value, "the soft limit is above the hard one");
-    unsigned i = 0;
-    while (i < p->rlimit_count && p->rlimit[i].resource != rows[row].resource)
-        i++;
-    p->rlimit[i] = (struct plan_rlimit){rows[row].resource, rows[row].name, limit};
-    p->rlimit_count += i == p->rlimit_count;
-    return 0;
-}
-
-// KEY in the notation of sysctl(8): dots, or slashes where a name holds a dot (the first separator decides).
-static int take_sysctl(struct plan *p, const char *option, const char *value)
-{
-    static const char prefix[] = "sys/";
-    size_t n = strcspn(value, "=");
-    if (value[n] != '=' || n == 0)
-        return plan_usage(option, value, "not KEY=VALUE");
-    if (p->sysctl_count == SYSCTLS_MAX)
-        return plan_usage(option, value, "more than 64 of them");
-    struct plan_sysctl *s = &p->sysctl[p->sysctl_count];
-    if (sizeof(prefix) + n > sizeof(s->path))
-        return plan_usage(option, value, "the key is too long");
-    if (strpbrk(value + n, "\n") != NULL)
-        return plan_usage(option, value, "a line feed in the value");
-    bool slashes = value[strcspn(value, "./")] == '/';
-    memcpy(s->path, prefix, sizeof(prefix) - 1);
-    for (size_t i = 0; i <= n; i++) {
-        char c = '\0';
-        if (i < n)
-            c = value[i];
-        if (!slashes && c == '.')
-            c = '/';
-        else if (!slashes && c == '/')
-            c = '.';
-        s->path[sizeof(prefix) - 1 + i] = c;
-    }
-    s->text = value;
-    s->value = value + n + 1;
-    p->sysctl_count++;
-    return 0;
-}
-
 #define TAKE_FLAG(name, member)                                                                    \
     static int name(struct plan *p, const char *option, const char *value)                         \
     {                                                                                              \
@@ -429,8 +337,8 @@ const struct option_row exec_options[] = {
     {"--seccomp", "default|none", take_seccomp, "the filter of the payload"},
     {"--hostname", "NAME", take_hostname, "host name in a uts namespace"},
     {"--umask", "OCTAL", take_umask, "umask of the payload (default: the caller's)"},
-    {"--rlimit", "NAME=SOFT[:HARD]", take_rlimit, "a resource limit of the payload (repeatable)"},
-    {"--sysctl", "KEY=VALUE", take_sysctl, "a namespaced sysctl (repeatable)"},
+    {"--rlimit", "NAME=SOFT[:HARD]", limits_take_rlimit, "a resource limit of the payload (repeatable)"},
+    {"--sysctl", "KEY=VALUE", limits_take_sysctl, "a namespaced sysctl (repeatable)"},
     {"--init", NULL, take_init, "a pid 1 of our own in a new pid namespace"},
     {"--die-with-parent", NULL, take_die_with_parent, "die when the thread that started inroot ends"},
     {"--new-session", NULL, take_new_session, "run the payload in a new session"},
