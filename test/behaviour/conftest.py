@@ -275,9 +275,11 @@ def run(*cmd, **kw):
 
 def children():
     """Live children of this process. It is a subreaper, so strays of a run are among them."""
-    found = set()
+    found, pids = set(), []
     for task in pathlib.Path("/proc/self/task").iterdir():
-        for pid in (task / "children").read_text().split():
+        with contextlib.suppress(OSError):  # a thread that has ended meanwhile
+            pids = (task / "children").read_text().split()
+        for pid in pids:
             with contextlib.suppress(OSError):
                 if pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
                     found.add(int(pid))

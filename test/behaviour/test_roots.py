@@ -403,6 +403,8 @@ def test_debian(debian_root, program, way):
     kw, method = dict(WAYS[way][0]), WAYS[way][1]
     if not ROOT_CALLER and way in ("user", "chroot-only"):
         pytest.skip("needs root")
+    if not ROOT_CALLER and (way, program) == ("overlay", "perl"):
+        pytest.skip("needs root: perl -e opens /dev/null, and no device opens on a user namespace's overlay")
     command, text = DEBIAN[program]
     opts = kw.pop("opts", [])
     who = kw.pop("who", dict)()
