@@ -12,7 +12,6 @@
 #include "sys/err.h"
 #include "sys/fd.h"
 #include "sys/out.h"
-#include "sys/proc.h"
 #include "sys/start.h"
 
 
@@ -114,6 +113,5 @@ int main(int argc, char **argv)
         err_report();
         return EXIT_HELPER;
     }
-    proc_open();
     return dispatch(argv, &held);
 }

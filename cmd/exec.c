@@ -48,6 +48,19 @@ static int parse(struct plan *p, char **words, const struct caps_privilege *held
     return plan_check(p, held);
 }
 
+// Descriptors of our own, only now: none of the numbers that the user gave can mean them.
+static int open_own(const struct plan *p)
+{
+    if (p->status_fd >= 0) {
+        int copy = fd_copy(p->status_fd); // the number may be one of the payload's
+        if (copy < 0)
+            return copy;
+        status_set(copy);
+    }
+    proc_open();
+    return 0;
+}
+
 // What was read from --args-fd must be there again for the second run of this program.
 static int refill_args(const struct plan *p)
 {
@@ -69,14 +82,15 @@ static int refill_args(const struct plan *p)
     return 0;
 }
 
-// The payload could write to the helper's executable, as its owner or as the host's root.
+// The payload could write to the helper's executable: as its owner, as the host's root, or by a capability.
 static bool could_write(const struct plan *p, const struct caps_privilege *held)
 {
     // The id that the payload has outside: in a namespace of one line it is the caller's.
     if (p->userns && p->maps_by_program)
         return true;
     uint32_t outside = p->userns || !p->has_user ? held->uid : p->uid;
-    return outside == 0 || outside == seal_owner();
+    bool capable = !p->userns && (p->new_privs || plan_capabilities(p, p->uid, held->permitted) != 0);
+    return capable || outside == 0 || seal_is_writable_by(outside);
 }
 
 static bool keeps_sys_admin(const struct plan *p, const struct caps_privilege *held)
@@ -103,9 +117,10 @@ static int run_again_in_clone(struct enter *e)
     static char word[sizeof("fd:") + 10] = "fd:";
     if (seal_is_sealed())
         return 0;
-    int fd = fcntl(e->tree >= 0 ? e->tree : e->root, F_DUPFD, 3);
+    // The working directory is ROOT too, and was carried over if the mount namespace is a new one.
+    int fd = open(".", O_PATH | O_DIRECTORY);
     if (fd < 0)
-        return err_at("fcntl", "F_DUPFD");
+        return err_at("open", e->plan->root);
     text_from_number(word + 3, (uint32_t)fd);
     *e->plan->root_word = word;
     return seal_run_again(arguments, environ);
@@ -121,13 +136,18 @@ static int seal(struct enter *e)
         return 0;
     if (keeps_sys_admin(p, e->caller))
         return run_again(p);
-    if (p->unshare == 0 && p->overlay == OVERLAY_NONE && p->root_word != NULL && p->method != METHOD_CHROOT) {
+    AUTO_CLOSE int root = p->root_fd >= 0 ? fd_copy(p->root_fd) : open(p->root, O_PATH | O_CLOEXEC);
+    struct stat there, slash;
+    if (root < 0 || fstat(root, &there) != 0 || stat("/", &slash) != 0)
+        return 0; // enter_root() says what is wrong with it
+    bool is_slash = there.st_dev == slash.st_dev && there.st_ino == slash.st_ino;
+    if (p->unshare == 0 && p->overlay == OVERLAY_NONE && p->root_word != NULL && p->method != METHOD_CHROOT &&
+        !is_slash) {
         e->protect = run_again_in_clone;
         return 0;
     }
-    // Other namespaces can't be unshared twice: the look comes first, at the host's mounts.
-    AUTO_CLOSE int root = p->root_fd >= 0 ? fd_copy(p->root_fd) : open(p->root, O_PATH | O_CLOEXEC);
-    return root >= 0 && hostproc_below(root) ? run_again(p) : 0;
+    // Other namespaces can't be unshared twice, and "/" can't be covered: the look comes first, at the host's mounts.
+    return hostproc_below(root) ? run_again(p) : 0;
 }
 
 static int make_filter(const struct enter *e, struct become_filter *filter)
@@ -259,11 +279,15 @@ int exec_main(char **argv, char **words, const struct caps_privilege *held)
         return options_help(exec_usage, exec_options) < 0 ? EXIT_HELPER : 0;
     if (error == 0 && plan.dry_run)
         return exec_print_plan(&plan, held) < 0 ? EXIT_HELPER : 0;
+    if (error == 0)
+        error = open_own(&plan);
     if (error == 0 && plan.die_with_parent)
         error = start_die_with(start_parent());
     arguments = argv;
     if (error == 0)
         error = seal(&e);
+    if (error == 0 && plan.args_fd >= 0 && plan.args_fd <= 2)
+        error = fd_blank(plan.args_fd); // it may be our own copy of secret arguments
     if (error == 0)
         error = enter_root(&e);
     if (error == 0)

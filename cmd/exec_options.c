@@ -281,7 +281,7 @@ static int take_pass_fd(struct plan *p, const char *option, const char *value)
     return options_fd(option, value, &p->pass_fd[p->pass_fd_count++]);
 }
 
-// From here on errors go there too: a copy, since the number may be one of the payload's.
+// From here on errors go there too. It is copied when all options are known: the copy's number is not the user's.
 static int take_status_fd(struct plan *p, const char *option, const char *value)
 {
     if (p->status_fd >= 0)
@@ -289,10 +289,7 @@ static int take_status_fd(struct plan *p, const char *option, const char *value)
     int error = options_fd(option, value, &p->status_fd);
     if (error < 0)
         return error;
-    int copy = fd_copy(p->status_fd);
-    if (copy < 0)
-        return copy;
-    status_set(copy);
+    status_set(p->status_fd);
     return 0;
 }
 

@@ -151,6 +151,7 @@ int features_main(char **argv, char **words, const struct caps_privilege *held)
         return EXIT_USAGE;
     }
     if (error == OPTIONS_OK) {
+        proc_open();
         find_features(&features, &plan, held);
         out_init(&o, STDOUT_FILENO, false);
         (as_json ? features_print_json : features_print_screen)(&o, &features);

@@ -195,6 +195,12 @@ static bool map_finds_outer(const struct id_maps *maps, uint32_t outer, uint32_t
     return false;
 }
 
+bool plan_maps_outer(const struct id_maps *maps, uint32_t outer)
+{
+    uint32_t inner;
+    return map_finds_outer(maps, outer, &inner);
+}
+
 bool plan_maps_inner(const struct id_maps *maps, uint32_t inner)
 {
     for (unsigned i = 0; i < maps->count; i++) {

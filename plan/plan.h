@@ -130,5 +130,6 @@ int plan_check(struct plan *p, const struct caps_privilege *held);
 // The payload's ids in a new user namespace, once its maps are known (plan_check, and after --map-auto).
 int plan_decide_ids(struct plan *p, const struct caps_privilege *held);
 bool plan_maps_inner(const struct id_maps *maps, uint32_t inner);
+bool plan_maps_outer(const struct id_maps *maps, uint32_t outer);
 
 #endif

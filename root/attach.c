@@ -5,7 +5,10 @@
 // the unshare can't be cloned after it (EINVAL); the working directory was carried over.
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "root/enter.h"
@@ -13,6 +16,7 @@
 #include "sys/fd.h"
 #include "sys/mount.h"
 #include "sys/mountinfo.h"
+#include "sys/proc.h"
 
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
@@ -73,13 +77,53 @@ static int compare(const struct enter *e)
     return 0;
 }
 
+static bool same_place(int a, int b)
+{
+    struct stat one, two;
+    return fstat(a, &one) == 0 && fstat(b, &two) == 0 && one.st_dev == two.st_dev &&
+           one.st_ino == two.st_ino && mount_id(a) == mount_id(b);
+}
+
+// pivot_root(2) exchanges the mount that is the caller's "/". In a chroot on a mount point there are others above
+// it, and they would stay above the new root: who can chroot() climbs there. setns(2) to our own mount namespace
+// leads to its real root, which must be the same.
+static int check_namespace_root(const struct enter *e)
+{
+    AUTO_CLOSE int before = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    AUTO_CLOSE int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    AUTO_CLOSE int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (before < 0 || here < 0)
+        return err_at("open", "/");
+    if (self < 0 && proc_fd() >= 0)
+        self = openat(proc_fd(), "self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (self < 0)
+        return err_at("pidfd_open", NULL);
+    if (setns(self, CLONE_NEWNS) != 0) {
+        // Nobody who lacks CAP_SYS_CHROOT can climb, and the payload gets nothing that we lack.
+        bool harmless = errno == EPERM && (e->held & CAPS_BIT(CAP_SYS_CHROOT)) == 0;
+        return harmless ? 0 : err_at("setns", "the own mount namespace");
+    }
+    AUTO_CLOSE int after = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int error = 0;
+    if (after < 0)
+        error = err_at("open", "/");
+    else if (!same_place(before, after))
+        error = err_because("check /", NULL, EINVAL, "it is not the root of the caller's mount namespace");
+    if (error < 0 && (fchdir(before) != 0 || chroot(".") != 0))
+        return err_because("chroot", "/", EIO, "the caller's root can't be put back");
+    return fchdir(here) == 0 ? error : err_at("fchdir", e->plan->root);
+}
+
 int attach_root(struct enter *e)
 {
+    int error = check_namespace_root(e);
+    if (error < 0)
+        return error;
     // Slave, not private: what is unmounted on the host must not be kept busy by us.
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
         return err_at("mount", "MS_SLAVE");
     e->slave = true;
-    int error = attach_clone(e);
+    error = attach_clone(e);
     if (e->tree < 0 && (error == -ENOSYS || error == -EPERM))
         error = attach_bind(e);
     if (error < 0)

@@ -51,7 +51,7 @@ static int new_session(void)
 
 static int set_limits(const struct plan *p)
 {
-    int error = start_restore_nofile();
+    int error = start_restore_limits();
     for (unsigned i = 0; i < p->rlimit_count && error == 0; i++) {
         if (setrlimit(p->rlimit[i].resource, &p->rlimit[i].limit) != 0)
             error = err_at("setrlimit", p->rlimit[i].name);

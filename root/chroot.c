@@ -37,12 +37,16 @@ static int hide_mount(const struct mountinfo *m, void *context)
         (strncmp(m->point, root, n) == 0 && (m->point[n] == '/' || m->point[n] == '\0')))
         return 0;
     AUTO_CLOSE int fd = open(m->point, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || mount_id(fd) != m->id)
+    if (fd < 0)
+        return 0; // out of reach
+    uint64_t id = mount_id(fd);
+    if (id == 0)
+        return err_at("statx", m->point);
+    if (id != m->id || umount2(m->point, MNT_DETACH) == 0)
         return 0; // covered by another mount already, or gone
-    if (umount2(m->point, MNT_DETACH) == 0)
-        return 0;
-    // Locked in a user namespace: covered instead.
-    return mount("tmpfs", m->point, "tmpfs", MS_RDONLY, NULL) == 0 ? 0 : err_at("umount2", m->point);
+    int error = err_at("umount2", m->point);
+    err_hint("it is locked in this user namespace, and --enter=move would leave it in force: --enter=pivot");
+    return error;
 }
 
 int move_into(struct enter *e)

@@ -104,7 +104,7 @@ static int attach(struct enter *e)
     if (e->method != METHOD_PIVOT && e->method != METHOD_MOVE)
         return 0;
     int error = attach_root(e);
-    // EINVAL counts from making `/` slave only: the caller is in a chroot.
+    // EINVAL counts before `/` is slave only: the caller is in a chroot.
     if (error < 0 && (error != -EINVAL || !e->slave))
         return enter_fall_back(e, error);
     return error;
@@ -146,17 +146,28 @@ static int wait_for_parent(struct enter *e)
     status_mounts_ready();
     if (e->plan->sync_fd < 0)
         return 0;
-    struct pollfd p = {.fd = e->plan->sync_fd, .events = POLLIN};
+    struct pollfd p[] = {{.fd = e->plan->sync_fd, .events = POLLIN}, {.fd = monitor_channel(), .events = POLLIN}};
     char byte;
     ssize_t n;
     do {
         // The monitor takes the signals where there is one.
         const sigset_t *mask = plan_stays(e->plan) ? NULL : start_mask();
-        n = ppoll(&p, 1, NULL, mask) < 0 ? -1 : read(e->plan->sync_fd, &byte, 1);
+        n = ppoll(p, 2, NULL, mask) < 0 ? -1 : 0;
+        if (n == 0 && p[1].revents != 0)
+            _exit(EXIT_HELPER); // the monitor got a signal, and dies of it
+        if (n == 0)
+            n = read(e->plan->sync_fd, &byte, 1);
     } while (n < 0 && (errno == EINTR || errno == EAGAIN));
     if (n < 0)
         return err_at("read", "--sync-fd");
     return n == 1 ? 0 : err_because("--sync-fd", NULL, EPIPE, "end of file: the parent is gone");
+}
+
+static bool wants_procfs_check(const struct plan *p)
+{
+    // A pid namespace hides nothing in a procfs of the host's: same uid, and /proc/PID/root is open. Across
+    // user namespaces the kernel asks for CAP_SYS_PTRACE; but the host's root may write to /proc/sys even so.
+    return !p->allow_host_proc && (!p->userns || plan_maps_outer(&p->users, 0));
 }
 
 static int change_root(struct enter *e)
@@ -169,8 +180,12 @@ static int change_root(struct enter *e)
     } else if (e->method == METHOD_MOVE) {
         error = move_into(e);
     }
-    if (error == 0 && e->method == METHOD_CHROOT)
-        error = chroot_into(e);
+    if (error == 0 && e->method == METHOD_CHROOT) {
+        if (e->tree < 0 && wants_procfs_check(e->plan) && proc_need() == 0)
+            error = hostproc_refuse_foreign(e->plan->root);
+        if (error == 0)
+            error = chroot_into(e);
+    }
     return error < 0 ? error : attach_read_only(e);
 }
 
@@ -236,13 +251,6 @@ static bool wants_hostname(const struct plan *p)
 static bool wants_sysctls(const struct plan *p)
 {
     return p->sysctl_count > 0;
-}
-
-static bool wants_procfs_check(const struct plan *p)
-{
-    // A pid namespace hides nothing in a procfs of the host's: same uid, and /proc/PID/root is open. Across
-    // user namespaces the kernel asks for CAP_SYS_PTRACE.
-    return !p->allow_host_proc && (p->unshare & CLONE_NEWUSER) == 0;
 }
 
 static bool wants_init(const struct plan *p)

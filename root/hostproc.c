@@ -57,6 +57,29 @@ int hostproc_in_clone(int tree)
     return 0;
 }
 
+static int find_id(const struct mountinfo *m, void *context)
+{
+    return m->id == *(const uint64_t *)context ? 1 : 0;
+}
+
+int hostproc_refuse_foreign(const char *name)
+{
+    AUTO_CLOSE int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    uint64_t id = here >= 0 ? mount_id(here) : 0;
+    // In a chroot the mount of "/" itself is not listed.
+    AUTO_CLOSE int slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (slash >= 0 && id != 0 && mount_id(slash) == id)
+        return 0;
+    AUTO_CLOSE int mounts = mountinfo_open();
+    int found = mounts < 0 ? mounts : mountinfo_each(mounts, find_id, &id);
+    if (found > 0)
+        return 0;
+    if (found == 0)
+        err_because("check /proc", name, EPERM, "the root is not on a mount that the caller can see");
+    err_hint("whether it shows the caller's processes can't be told: --allow-host-proc accepts that");
+    return found == 0 ? -EPERM : found;
+}
+
 struct look {
     const char *root;
     bool any;
@@ -65,8 +88,8 @@ struct look {
 static int refuse(const struct look *look, const char *point, const char *reason)
 {
     err_because("check /proc", point, EPERM, reason);
-    err_hint2("the payload could reach the host's processes through it: a user namespace (--map-root-user) "
-              "prevents that, --allow-host-proc accepts it; root: ", look->root);
+    err_hint2("the payload could reach the host's processes through it: a user namespace of other ids "
+              "than root's prevents that, --allow-host-proc accepts it; root: ", look->root);
     return -EPERM;
 }
 

@@ -13,6 +13,10 @@ bool hostproc_below(int root);
 // recorded.
 int hostproc_in_clone(int tree);
 
+// Before a chroot: -EPERM, recorded, if the working directory, which is ROOT `name`, lies on a mount of another
+// namespace, whose mounts can't be seen.
+int hostproc_refuse_foreign(const char *name);
+
 // Inside: -EPERM, recorded, when a procfs of the caller's own pid namespace can be seen, or one of which
 // that can't be ruled out. *any says whether there is a procfs at all.
 int hostproc_refuse(const char *root, bool *any);

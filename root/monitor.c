@@ -40,8 +40,16 @@ static int say(char word)
     return err_at("send", "the helper outside");
 }
 
+bool monitor_ends(int wait_ms)
+{
+    struct pollfd p = {.fd = exec_channel, .events = POLLIN};
+    return exec_channel >= 0 && poll(&p, 1, wait_ms) > 0;
+}
+
 int monitor_executing(void)
 {
+    if (monitor_ends(0))
+        _exit(EXIT_HELPER); // the helper outside dies of the signal that it got
     return say(SAYS_EXECUTING);
 }
 
@@ -69,6 +77,7 @@ struct monitor {
     pid_t payload;
     int signals, exec, init;
     bool executing, failed, started;
+    int dying;  // the signal that ends the set-up
     bool has_status;
     int status; // of the payload, from pid 1
 };
@@ -95,6 +104,8 @@ static void hear_exec(struct monitor *m)
         return;
     }
     m->executing |= word == SAYS_EXECUTING;
+    if (m->executing && m->dying != 0)
+        kill(m->child, SIGKILL);
     m->failed |= word == SAYS_FAILED;
     const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     if (word == SAYS_EXECUTING && header != NULL && header->cmsg_type == SCM_CREDENTIALS) {
@@ -136,9 +147,23 @@ static int exit_code(int status)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+// The helper dies of the signal that ended the set-up, as it would have without a child.
+static _Noreturn void die_by(int number)
+{
+    signal(number, SIG_DFL);
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, number);
+    raise(number);
+    sigprocmask(SIG_UNBLOCK, &one, NULL);
+    exit(128 + number);
+}
+
 static _Noreturn void finish(struct monitor *m, int status)
 {
     drain(m);
+    if (m->dying != 0)
+        die_by(m->dying);
     if (m->failed)
         exit(exit_code(status)); // said already by who failed
     if (m->has_status)
@@ -152,18 +177,12 @@ static _Noreturn void finish(struct monitor *m, int status)
     exit(exit_code(status));
 }
 
-// A signal that ends the set-up: the helper dies of it, as it would have without a child.
-static _Noreturn void die_by(struct monitor *m, int number)
+// The child ends where it waits, or when it comes to execve: in between it cleans up after itself, and a kill
+// would leave the directory of the pivot.
+static void end_set_up(struct monitor *m, int number)
 {
-    kill(m->child, SIGKILL);
-    waitpid(m->child, NULL, 0);
-    signal(number, SIG_DFL);
-    sigset_t one;
-    sigemptyset(&one);
-    sigaddset(&one, number);
-    raise(number);
-    sigprocmask(SIG_UNBLOCK, &one, NULL);
-    exit(128 + number);
+    m->dying = number;
+    (void)send(m->exec, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 // As it would without a child: not what the caller blocks, or ignores (nohup).
@@ -185,8 +204,8 @@ static void hear_signal(struct monitor *m)
         return; // SIGPIPE of our own write to a status descriptor that nobody reads
     if (number != SIGCHLD) {
         if (!m->executing && ends_set_up(number))
-            die_by(m, number);
-        if (forward_wanted(number, info.ssi_code, m->plan->new_session))
+            end_set_up(m, number);
+        else if (forward_wanted(number, info.ssi_code, m->plan->new_session))
             kill(m->child, number);
         return;
     }

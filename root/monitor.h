@@ -5,6 +5,8 @@
 #ifndef ROOT_MONITOR_H
 #define ROOT_MONITOR_H
 
+#include <stdbool.h>
+
 #include "plan/plan.h"
 
 // Forks. Returns 0 in the child, which goes on; the parent becomes the monitor and exits with the
@@ -16,6 +18,9 @@ int monitor_init(const struct plan *p);
 
 // The channel that tells of the execve: to be kept open until then. -1 where the helper does not stay.
 int monitor_channel(void);
+
+// Whether a signal has ended the set-up, or the monitor is gone: then this process exits, silently.
+bool monitor_ends(int wait_ms);
 
 // Says that execve comes next (-errno, recorded, if nobody hears it); that this process reported its error.
 int monitor_executing(void);

@@ -193,6 +193,19 @@ static int find_submounts(const struct enter *e, struct submounts *s)
     return mounts < 0 ? mounts : mountinfo_each(mounts, note_submount, s);
 }
 
+// overlayfs itself does not see it: its lower layer is a clone, another mount.
+static int refuse_below_root(const struct enter *e, int layer, const char *name)
+{
+    static char root[PATH_MAX], path[PATH_MAX];
+    int error = proc_fd_path(e->root, root, sizeof(root));
+    if (error < 0 || (error = proc_fd_path(layer, path, sizeof(path))) < 0)
+        return error;
+    size_t n = strcmp(root, "/") == 0 ? 0 : strlen(root);
+    if (strncmp(path, root, n) == 0 && (path[n] == '/' || path[n] == '\0'))
+        return err_because("overlay", name, EINVAL, "it lies in the root");
+    return 0;
+}
+
 int overlay_mount(struct enter *e)
 {
     static struct submounts submounts;
@@ -201,7 +214,9 @@ int overlay_mount(struct enter *e)
     int error = find_submounts(e, &submounts); // while the clone is on top, and its paths are ROOT's
     if (error == 0 && e->plan->overlay == OVERLAY_TMPFS)
         error = mount_tmpfs(e);
-    else if (error == 0 && (error = find_again(&e->upper, e->plan->upper)) == 0)
+    else if (error == 0 && (error = refuse_below_root(e, e->upper, e->plan->upper)) == 0 &&
+             (error = refuse_below_root(e, e->work, e->plan->work)) == 0 &&
+             (error = find_again(&e->upper, e->plan->upper)) == 0)
         error = find_again(&e->work, e->plan->work);
     if (error < 0)
         return error;

@@ -47,11 +47,11 @@ bool seal_is_sealed(void)
     return fstatvfs(self, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0;
 }
 
-unsigned seal_owner(void)
+bool seal_is_writable_by(unsigned uid)
 {
     struct stat st;
     AUTO_CLOSE int self = open_self(O_PATH);
-    return self >= 0 && fstat(self, &st) == 0 ? st.st_uid : (unsigned)-1;
+    return self < 0 || fstat(self, &st) != 0 || st.st_uid == uid || (st.st_mode & 022) != 0;
 }
 
 // A detached clone of the mount that the file is on: read-only for who gets at it that way.

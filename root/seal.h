@@ -11,8 +11,8 @@
 // Whether what this process runs from can't be written to: a read-only mount, or a sealed memfd.
 bool seal_is_sealed(void);
 
-// The owner of the executable. -1 if it can't be told.
-unsigned seal_owner(void);
+// Whether an ordinary user with this id may write to the executable. In doubt yes.
+bool seal_is_writable_by(unsigned uid);
 
 // Runs this program again, with the same arguments, from a read-only clone of its own mount, else from a
 // sealed copy in memory. Returns only on error: -errno, recorded.

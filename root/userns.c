@@ -3,6 +3,7 @@
 // The maps of a new user namespace (user_namespaces(7)). A process maps itself, to one id of its own;
 // anything more is written by a child that stayed outside, with the caller's own right or by newuidmap.
 #include <errno.h>
+#include <string.h>
 #include <linux/capability.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -14,6 +15,7 @@
 #include "sys/fd.h"
 #include "sys/proc.h"
 #include "sys/spawn.h"
+#include "sys/start.h"
 #include "sys/text.h"
 
 enum { MAP_TEXT = 4096 }; // user_namespaces(7): a map is one write of at most a page
@@ -94,6 +96,21 @@ static _Noreturn void outside(const struct enter *e, int channel, pid_t parent)
     _exit(error < 0 ? EXIT_HELPER : 0);
 }
 
+// Maps are written by number: the procfs must be one of our own pid namespace, or it names a stranger.
+static int check_proc_numbers(void)
+{
+    char self[12] = "", number[11];
+    if (proc_fd() < 0)
+        return proc_missing();
+    ssize_t n = readlinkat(proc_fd(), "self", self, sizeof(self) - 1);
+    text_from_number(number, (uint32_t)getpid());
+    if (n < 0)
+        return err_at("readlink", "/proc/self");
+    if (strcmp(self, number) != 0)
+        return err_because("readlink", "/proc/self", EXDEV, "/proc is that of another pid namespace");
+    return 0;
+}
+
 int userns_prepare(struct enter *e)
 {
     if (!e->plan->userns)
@@ -105,6 +122,9 @@ int userns_prepare(struct enter *e)
     }
     if (!e->plan->maps_by_program)
         return 0;
+    int error = check_proc_numbers();
+    if (error < 0)
+        return error;
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return err_at("socketpair", NULL);
@@ -145,7 +165,8 @@ static int wait_for_maps(struct enter *e)
     if (plan_maps_inner(&e->plan->users, 0) && plan_maps_inner(&e->plan->groups_map, 0) &&
         (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0))
         return err_at("setresuid", "0");
-    return 0;
+    // The kernel forgets the order with the change of ids.
+    return e->plan->die_with_parent ? start_die_with(start_parent()) : 0;
 }
 
 int userns_write_maps(struct enter *e)

@@ -15,7 +15,18 @@
 
 #include "sys/err.h"
 
-enum { NOFILE_LEAST = 32, NOFILE_WANTED = 64 };
+static struct limit {
+    int resource;
+    const char *name;
+    rlim_t least, wanted;
+    bool needed; // less than the least can't be worked with
+    struct rlimit before;
+    bool raised;
+} limits[] = {
+    {.resource = RLIMIT_NOFILE, .name = "RLIMIT_NOFILE", .least = 32, .wanted = 64},
+    {.resource = RLIMIT_STACK, .name = "RLIMIT_STACK", .least = 128 << 10, .wanted = 1 << 20, .needed = true},
+};
+enum { LIMITS = sizeof(limits) / sizeof(limits[0]) };
 
 // What a caller may have set and what the helper needs instead. SIGCHLD: an ignored one makes waitpid()
 // fail. SIGPIPE, SIGXFSZ: a status descriptor that nobody reads and RLIMIT_FSIZE 0 are errors, not deaths.
@@ -34,8 +45,6 @@ static struct {
     pid_t parent;
     sigset_t mask;
     mode_t umask;
-    struct rlimit nofile;
-    bool nofile_raised;
 } caller;
 
 static long set_mask(const sigset_t *to, sigset_t *before)
@@ -61,17 +70,20 @@ int start_block(bool ignored_too)
     return set_mask(&set, NULL) == 0 ? 0 : err_at("rt_sigprocmask", NULL);
 }
 
-static int raise_nofile(void)
+// A soft limit below `least` becomes `wanted`, or as much as the hard one allows.
+static int raise_limit(struct limit *l)
 {
-    if (getrlimit(RLIMIT_NOFILE, &caller.nofile) != 0)
-        return err_at("getrlimit", "RLIMIT_NOFILE");
-    if (caller.nofile.rlim_cur >= NOFILE_LEAST || caller.nofile.rlim_cur == caller.nofile.rlim_max)
+    if (getrlimit(l->resource, &l->before) != 0)
+        return err_at("getrlimit", l->name);
+    if (l->before.rlim_cur >= l->least)
         return 0;
-    struct rlimit wanted = caller.nofile;
-    wanted.rlim_cur = wanted.rlim_max < NOFILE_WANTED ? wanted.rlim_max : NOFILE_WANTED;
-    if (setrlimit(RLIMIT_NOFILE, &wanted) != 0)
-        return err_at("setrlimit", "RLIMIT_NOFILE");
-    caller.nofile_raised = true;
+    if (l->before.rlim_max < l->least && l->needed)
+        return err_because("getrlimit", l->name, EINVAL, "the limit is too low to work with");
+    struct rlimit wanted = l->before;
+    wanted.rlim_cur = wanted.rlim_max < l->wanted ? wanted.rlim_max : l->wanted;
+    if (setrlimit(l->resource, &wanted) != 0)
+        return err_at("setrlimit", l->name);
+    l->raised = true;
     return 0;
 }
 
@@ -89,20 +101,25 @@ int start_prepare(void)
             return err_at("sigaction", NULL);
     }
     caller.umask = umask(022);
-    return raise_nofile();
+    error = 0;
+    for (int i = 0; i < LIMITS && error == 0; i++)
+        error = raise_limit(&limits[i]);
+    return error;
 }
 
-int start_restore_nofile(void)
+int start_restore_limits(void)
 {
-    if (caller.nofile_raised && setrlimit(RLIMIT_NOFILE, &caller.nofile) != 0)
-        return err_at("setrlimit", "RLIMIT_NOFILE");
-    caller.nofile_raised = false;
+    for (int i = 0; i < LIMITS; i++) {
+        if (limits[i].raised && setrlimit(limits[i].resource, &limits[i].before) != 0)
+            return err_at("setrlimit", limits[i].name);
+        limits[i].raised = false;
+    }
     return 0;
 }
 
 int start_restore(void)
 {
-    int error = start_restore_nofile();
+    int error = start_restore_limits();
     if (error < 0)
         return error;
     umask(caller.umask);

@@ -15,8 +15,8 @@ int start_prepare(void);
 // Everything as it was when start_prepare() was called; for the payload, or for running this program again.
 int start_restore(void);
 
-// RLIMIT_NOFILE alone, for who sets limits afterwards.
-int start_restore_nofile(void);
+// The limits alone, for who sets limits afterwards.
+int start_restore_limits(void);
 
 // Sets the mask to all signals but those that the set-up ignores, or to all. musl's own calls leave out
 // 32 to 34, in both directions, though a caller may have blocked them.

@@ -18,8 +18,8 @@ import tty
 
 import pytest
 
-from conftest import (INROOT, ROOT_CALLER, Running, as_user, exec_in, host_state, libc, marked, need_root,
-                      need_static, need_userns, ordinary, private_mounts, report_in, run, wait_until)
+from conftest import (INROOT, ROOT_CALLER, Running, as_user, assert_fails, exec_in, host_state, inroot, libc,
+                      make_bbox, marked, need_root, need_static, need_userns, ordinary, private_mounts, report_in, run, wait_until)
 
 # name: (options, is it an ordinary user in a user namespace)
 WAYS = {
@@ -495,3 +495,60 @@ def test_typing_into_the_terminal_unheld(payloads):
         timeout=20))
     assert {"tiocsti", "tiocsti-high-1", "tiocsti-high-all"} <= set(attempts(proc)[0])
     assert typed >= 3
+
+
+# -- a caller whose "/" is a mount point, but not the root of its mount namespace ----------------
+
+@need_root
+@need_static
+@pytest.mark.parametrize("opts", [[], ["--pivot=stacked"], ["--ro"], ["--enter=pivot"], ["--enter=move"],
+                                  ["--init"]], ids=lambda o: " ".join(o) or "auto")
+@private_mounts
+def test_caller_in_a_chroot_on_a_mount(bbox, payloads, secret, opts):
+    """The mounts above its root would stay above the new one: chroot, or refused, but never climbed."""
+    jail = bbox.parent / "jail"
+    make_bbox(jail, payloads)
+    shutil.copy(INROOT, jail / "bin/inroot")
+    run("mount", "--bind", jail, jail)
+    (jail / "mnt/inner").mkdir()
+    run("mount", "--bind", bbox, jail / "mnt/inner")
+    run("mount", "-t", "proc", "proc", jail / "proc")
+    proc = inroot("exec", *opts, "/mnt/inner", "/bin/escape-chroot", secret, wrapper=["chroot", jail],
+                  program="/bin/inroot")
+    if proc.returncode == 125:
+        assert opts and proc.stdout == ""
+        assert_fails(proc, 125)
+    else:
+        assert opts in ([], ["--pivot=stacked"], ["--init"]), proc
+        nothing_reached(proc, 1)
+
+
+@need_root
+@private_mounts
+def test_root_of_another_namespace_shows_its_procfs(bbox):
+    """By chroot nothing is cloned, and our mountinfo does not list what is mounted there."""
+    with subprocess.Popen(["unshare", "-m", "sh", "-c", 'mount -t proc proc "$1/proc"; echo; exec sleep 60', "sh",
+                           bbox], stdout=subprocess.PIPE) as other:
+        try:
+            other.stdout.readline()
+            fd = os.open(f"/proc/{other.pid}/root{bbox}", os.O_PATH)
+            proc = exec_in(f"fd:{fd}", "/bin/echo", "RAN", opts=["--enter=chroot"], pass_fds=[fd])
+            os.close(fd)
+        finally:
+            other.kill()
+    assert proc.stdout == ""
+    assert "--allow-host-proc" in assert_fails(proc, 125)
+
+
+@need_root
+@need_static
+@private_mounts
+@pytest.mark.parametrize("opts", [["--user=1000", "--cap-add=dac_override"], ["--user=1000", "--cap-add=setuid"],
+                                  ["--user=1000", "--no-new-privs=off"], []], ids=" ".join)
+def test_payload_that_could_write_gets_a_copy(bbox, scratch, opts):
+    """Not the uid alone decides who can write to the helper's executable: seen by the second execveat."""
+    run("mount", "-t", "proc", "proc", bbox / "proc")
+    trace = scratch / "trace"
+    proc = exec_in(bbox, "/bin/true", opts=["--allow-host-proc", *opts],
+                   wrapper=["strace", "-f", "-o", trace, "-e", "trace=execveat"])
+    assert proc.returncode == 0 and "execveat(" in trace.read_text(), proc

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Starts that nobody means, and that somebody will make: each works or is refused cleanly."""
+import contextlib
 import itertools
 import json
 import os
@@ -605,3 +606,48 @@ def test_ambient_capabilities_are_fine(bbox, unchanged_host):
 @pytest.mark.skip(reason="needs an AT_SECURE start by an LSM domain transition")
 def test_secure_start_by_an_lsm_is_fine():
     raise AssertionError("skipped by name")
+
+
+# -- the helper's own descriptors --------------------------------------------------------------
+
+@pytest.mark.parametrize("number", range(3, 12))
+@pytest.mark.parametrize("form", ["--pass-fd={}", "--sync-fd={}", "ROOT"])
+def test_own_descriptors_have_no_number(bbox, number, form):
+    """What the caller did not open is not open, whatever the helper opens itself."""
+    r, w = os.pipe()
+
+    def prepare():
+        os.dup2(w, 20)
+        os.closerange(3, 20)
+
+    opts = [] if form == "ROOT" else [form.format(number)]
+    root = f"fd:{number}" if form == "ROOT" else bbox
+    proc = inroot("exec", "--status-fd=20", "--allow-host-proc", *opts, root, "/bin/echo", "RAN",
+                  close_fds=False, preexec_fn=prepare)
+    os.close(w)
+    os.close(r)
+    never_ran(proc)
+    assert_fails(proc, 125, "EBADF")
+
+
+@need_static
+@pytest.mark.parametrize("size", [8 << 10, 64 << 10])
+def test_small_stack(bbox, size):
+    proc = exec_in(bbox, "/bin/echo", "RAN", preexec_fn=limited(resource.RLIMIT_STACK, size), env={})
+    never_ran(proc)
+    assert_fails(proc, 125, "RLIMIT_STACK")
+
+
+def test_status_on_a_full_pipe_that_does_not_block(bbox):
+    """A lost `error` record would say: the payload runs."""
+    r, w = os.pipe2(os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(w, b"\n" * 4096)
+    with subprocess.Popen([INROOT, "exec", f"--status-fd={w}", bbox, "/bin/nothing"], pass_fds=[w],
+                          stderr=subprocess.DEVNULL) as proc:
+        os.close(w)
+        os.set_blocking(r, True)
+        with open(r, "rb") as pipe:
+            lines = [line for line in pipe.read().split(b"\n") if line]
+    assert proc.returncode == 127 and json.loads(lines[-1])["type"] == "error"

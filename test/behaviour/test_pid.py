@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import (INROOT, Running, exec_in, marked, need_tool, need_userns, ordinary, report_in,
+from conftest import (INROOT, Running, exec_in, marked, need_root, need_tool, need_userns, ordinary, report_in,
                       status_of, wait_until)
 
 pytestmark = need_userns
@@ -249,3 +249,28 @@ def test_signal_ends_the_set_up(bbox, opts, unchanged_host):
         box.proc.send_signal(signal.SIGTERM)
         assert box.proc.wait(10) == -15
         os.close(w)
+
+
+@need_tool("strace")
+def test_signal_during_the_pivot_leaves_nothing(bbox, unchanged_host):
+    """The set-up is ended where it can be: not between the mkdir and the rmdir of .pivot_root.XXXXXX."""
+    strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=umount2",
+              "-e", "inject=umount2:delay_enter=1000000:when=1"]
+    with Running("exec", *INIT, bbox, "/bin/true", wrapper=strace) as box:
+        assert box.record("mounts-ready")
+        helper = wait_until(lambda: pathlib.Path(f"/proc/{box.proc.pid}/task/{box.proc.pid}/children").read_text().split())
+        os.kill(int(helper[0]), signal.SIGTERM)
+        box.proc.wait(20)
+        assert box.record("payload") is None
+
+
+@pytest.mark.parametrize("opts", [STAYS[0], INIT], ids=" ".join)
+@need_root
+def test_killed_parent_with_maps(bbox, opts, unchanged_host):
+    """The change of ids in the user namespace makes the kernel forget the order."""
+    maps = ["--map-users=0:100000:65536", "--map-groups=0:100000:65536"]
+    with Running("exec", "--die-with-parent", *maps, *opts, bbox, "/bin/sh", "-c", "echo up; exec sleep 1000",
+                 wrapper=SHELL) as box:
+        assert box.line() == "up\n"
+        box.proc.kill()
+        assert wait_until(lambda: not marked())
