@@ -49,7 +49,7 @@ int limits_take_rlimit(struct plan *p, const char *option, const char *value)
     if (row == rows_count)
         return plan_usage(option, value, "no such limit");
     const char *end;
-    struct rlimit limit;
+    struct rlimit limit = {0, 0};
     bool good = parse_limit(value + n + 1, rows[row].size, &end, &limit.rlim_cur);
     limit.rlim_max = limit.rlim_cur;
     if (good && *end == ':')

@@ -77,11 +77,17 @@ static int compare(const struct enter *e)
     return 0;
 }
 
-static bool same_place(int a, int b)
+// 1 or 0; -errno, recorded: what could not be compared must not pass for another place, and so for a chroot.
+static int is_same_place(int a, int b)
 {
     struct stat one, two;
-    return fstat(a, &one) == 0 && fstat(b, &two) == 0 && one.st_dev == two.st_dev &&
-           one.st_ino == two.st_ino && mount_id(a) == mount_id(b);
+    if (fstat(a, &one) != 0 || fstat(b, &two) != 0)
+        return err_at("fstat", "/");
+    errno = 0;
+    uint64_t id = mount_id(a), other = id != 0 ? mount_id(b) : 0;
+    if (other == 0 && errno != ENOSYS) // before 5.8 the kernel can't say
+        return err_at("statx", "/");
+    return one.st_dev == two.st_dev && one.st_ino == two.st_ino && id == other;
 }
 
 // pivot_root(2) exchanges the mount that is the caller's "/". In a chroot on a mount point there are others above
@@ -104,10 +110,10 @@ static int check_namespace_root(const struct enter *e)
         return harmless ? 0 : err_at("setns", "the own mount namespace");
     }
     AUTO_CLOSE int after = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int error = 0;
-    if (after < 0)
-        error = err_at("open", "/");
-    else if (!same_place(before, after))
+    int error = after < 0 ? err_at("open", "/") : is_same_place(before, after);
+    if (error > 0)
+        error = 0;
+    else if (error == 0)
         error = err_because("check /", NULL, EINVAL, "it is not the root of the caller's mount namespace");
     if (error < 0 && (fchdir(before) != 0 || chroot(".") != 0))
         return err_because("chroot", "/", EIO, "the caller's root can't be put back");

@@ -65,10 +65,14 @@ static int find_id(const struct mountinfo *m, void *context)
 int hostproc_refuse_foreign(const char *name)
 {
     AUTO_CLOSE int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    uint64_t id = here >= 0 ? mount_id(here) : 0;
     // In a chroot the mount of "/" itself is not listed.
     AUTO_CLOSE int slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (slash >= 0 && id != 0 && mount_id(slash) == id)
+    if (here < 0 || slash < 0)
+        return err_at("open", name);
+    uint64_t id = mount_id(here), own = id != 0 ? mount_id(slash) : 0;
+    if (own == 0)
+        return err_at("statx", name);
+    if (own == id)
         return 0;
     AUTO_CLOSE int mounts = mountinfo_open();
     int found = mounts < 0 ? mounts : mountinfo_each(mounts, find_id, &id);

@@ -16,11 +16,11 @@
 #include "sys/err.h"
 
 static struct limit {
-    int resource;
     const char *name;
     rlim_t least, wanted;
-    bool needed; // less than the least can't be worked with
     struct rlimit before;
+    int resource;
+    bool needed; // less than the least can't be worked with
     bool raised;
 } limits[] = {
     {.resource = RLIMIT_NOFILE, .name = "RLIMIT_NOFILE", .least = 32, .wanted = 64},
