@@ -29,6 +29,8 @@ static int take_overlay(struct plan *p, const char *option, const char *value)
     const char *colon = strchr(value, ':');
     if (colon == NULL || colon == value || colon[1] == '\0' || strchr(colon + 1, ':') != NULL)
         return plan_usage(option, value, "neither tmpfs nor UPPER:WORK");
+    free(p->upper); // the last one counts
+    free(p->work);
     p->overlay = OVERLAY_UPPER;
     p->upper = strndup(value, (size_t)(colon - value));
     p->work = strdup(colon + 1);
