@@ -603,10 +603,6 @@ def test_ambient_capabilities_are_fine(bbox, unchanged_host):
     assert seen["caps"]["effective"] == seen["caps"]["permitted"] == seen["caps"]["ambient"] == 0
 
 
-@pytest.mark.skip(reason="needs an AT_SECURE start by an LSM domain transition")
-def test_secure_start_by_an_lsm_is_fine():
-    raise AssertionError("skipped by name")
-
 
 # -- the helper's own descriptors --------------------------------------------------------------
 
