@@ -643,6 +643,8 @@ def test_status_on_a_full_pipe_that_does_not_block(bbox):
     with subprocess.Popen([INROOT, "exec", f"--status-fd={w}", bbox, "/bin/nothing"], pass_fds=[w],
                           stderr=subprocess.DEVNULL) as proc:
         os.close(w)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            proc.wait(0.5)  # it waits for room; one that does not has ended by then
         os.set_blocking(r, True)
         with open(r, "rb") as pipe:
             lines = [line for line in pipe.read().split(b"\n") if line]

@@ -259,6 +259,7 @@ def test_signal_during_the_pivot_leaves_nothing(bbox, unchanged_host):
     with Running("exec", *INIT, bbox, "/bin/true", wrapper=strace) as box:
         assert box.record("mounts-ready")
         helper = wait_until(lambda: pathlib.Path(f"/proc/{box.proc.pid}/task/{box.proc.pid}/children").read_text().split())
+        assert wait_until(lambda: [n for n in os.listdir(bbox) if n.startswith(".pivot_root")])
         os.kill(int(helper[0]), signal.SIGTERM)
         box.proc.wait(20)
         assert box.record("payload") is None
