@@ -7,6 +7,7 @@
 
 #include "cmd/exec.h"
 #include "cmd/features.h"
+#include "cmd/unpack.h"
 #include "cmd/version.h"
 #include "sys/caps.h"
 #include "sys/err.h"
@@ -23,6 +24,7 @@ static const struct command {
     int (*run)(char **argv, char **words, const struct caps_privilege *held);
 } commands[] = {
     {"exec", "exec-in-root", "enter a root and execute a command there", EXIT_HELPER, exec_main},
+    {"unpack", "unpack-in-root", "extract a tar archive safely inside a root", EXIT_USAGE, unpack_main},
     {"features", NULL, "what this host allows, and which way in would be taken", EXIT_USAGE, features_main},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -10,7 +10,6 @@
 #include "cmd/limits.h"
 #include "sys/num.h"
 #include "sys/ns.h"
-#include "sys/status.h"
 #include "sys/fd.h"
 
 static int take_read_only(struct plan *p, const char *option, const char *value)
@@ -100,67 +99,6 @@ static int take_unshare_word(struct plan *p, const char *option, const char *wor
 static int take_unshare(struct plan *p, const char *option, const char *value)
 {
     return options_each_word(p, option, value, take_unshare_word);
-}
-
-static int take_map_root(struct plan *p, const char *option, const char *value)
-{
-    (void)option, (void)value;
-    p->map_root = p->map_given = true;
-    return 0;
-}
-
-static int take_map_current(struct plan *p, const char *option, const char *value)
-{
-    (void)option, (void)value;
-    p->map_current = p->map_given = true;
-    return 0;
-}
-
-static int take_map_auto(struct plan *p, const char *option, const char *value)
-{
-    (void)option, (void)value;
-    p->map_auto = p->map_given = true;
-    return 0;
-}
-
-static bool overlaps(uint32_t a, uint32_t count, uint32_t b, uint32_t length)
-{
-    return a < (uint64_t)b + length && b < (uint64_t)a + count;
-}
-
-static int take_map(struct id_maps *maps, struct plan *p, const char *option, const char *value)
-{
-    uint64_t field[3];
-    const char *end = value;
-    for (int i = 0; i < 3; i++) {
-        if (!num_prefix(end, UINT32_MAX - 1, &field[i], &end) || *end != (i < 2 ? ':' : '\0'))
-            return plan_usage(option, value, "not INNER:OUTER:COUNT");
-        end += i < 2;
-    }
-    if (field[2] == 0 || field[0] + field[2] > UINT32_MAX || field[1] + field[2] > UINT32_MAX)
-        return plan_usage(option, value, "the range is empty or too long");
-    if (maps->count == MAP_LINES)
-        return plan_usage(option, value, "more than 340 lines");
-    struct id_map line = {(uint32_t)field[0], (uint32_t)field[1], (uint32_t)field[2]};
-    for (unsigned i = 0; i < maps->count; i++) {
-        const struct id_map *other = &maps->line[i];
-        if (overlaps(line.inner, line.count, other->inner, other->count) ||
-            overlaps(line.outer, line.count, other->outer, other->count))
-            return plan_usage(option, value, "it overlaps a line before it");
-    }
-    maps->line[maps->count++] = line;
-    p->map_given = true;
-    return 0;
-}
-
-static int take_map_users(struct plan *p, const char *option, const char *value)
-{
-    return take_map(&p->users, p, option, value);
-}
-
-static int take_map_groups(struct plan *p, const char *option, const char *value)
-{
-    return take_map(&p->groups_map, p, option, value);
 }
 
 static int take_user(struct plan *p, const char *option, const char *value)
@@ -270,7 +208,6 @@ static int take_umask(struct plan *p, const char *option, const char *value)
         return 0;                                                                                  \
     }
 TAKE_FLAG(take_init, init)
-TAKE_FLAG(take_die_with_parent, die_with_parent)
 TAKE_FLAG(take_new_session, new_session)
 TAKE_FLAG(take_allow_host_proc, allow_host_proc)
 TAKE_FLAG(take_dry_run, dry_run)
@@ -281,32 +218,6 @@ static int take_pass_fd(struct plan *p, const char *option, const char *value)
     if (p->pass_fd_count == PASS_FDS_MAX)
         return plan_usage(option, value, "more than 256 of them");
     return options_fd(option, value, &p->pass_fd[p->pass_fd_count++]);
-}
-
-// From here on errors go there too. It is copied when all options are known: the copy's number is not the user's.
-static int take_status_fd(struct plan *p, const char *option, const char *value)
-{
-    if (p->status_fd >= 0)
-        return plan_usage(option, value, "it was given before");
-    int error = options_fd(option, value, &p->status_fd);
-    if (error < 0)
-        return error;
-    status_set(p->status_fd);
-    return 0;
-}
-
-static int take_sync_fd(struct plan *p, const char *option, const char *value)
-{
-    if (p->sync_fd >= 0)
-        return plan_usage(option, value, "it was given before");
-    return options_fd(option, value, &p->sync_fd);
-}
-
-static int take_args_fd(struct plan *p, const char *option, const char *value)
-{
-    if (p->args_fd >= 0)
-        return plan_usage(option, value, "--args-fd can be given once, and not by --args-fd");
-    return options_fd(option, value, &p->args_fd);
 }
 
 const char exec_usage[] = "Usage: inroot exec [OPTION]... ROOT [--] COMMAND [ARG]...\n"
@@ -323,11 +234,11 @@ const struct option_row exec_options[] = {
     {"--unset-env", "NAME", take_unset_env, "remove a variable"},
     {"--argv0", "STRING", take_argv0, "argv[0] of the payload"},
     {"--unshare", "LIST", take_unshare, "user,pid,net,ipc,uts,cgroup,time (mount is implied)"},
-    {"--map-root-user", NULL, take_map_root, "map the caller's ids to 0"},
-    {"--map-current-user", NULL, take_map_current, "map the caller's ids to themselves"},
-    {"--map-auto", NULL, take_map_auto, "map the ranges of /etc/subuid and /etc/subgid"},
-    {"--map-users", "INNER:OUTER:COUNT", take_map_users, "map user ids (repeatable)"},
-    {"--map-groups", "INNER:OUTER:COUNT", take_map_groups, "map group ids (repeatable)"},
+    {"--map-root-user", NULL, options_map_root, "map the caller's ids to 0"},
+    {"--map-current-user", NULL, options_map_current, "map the caller's ids to themselves"},
+    {"--map-auto", NULL, options_map_auto, "map the ranges of /etc/subuid and /etc/subgid"},
+    {"--map-users", "INNER:OUTER:COUNT", options_map_users, "map user ids (repeatable)"},
+    {"--map-groups", "INNER:OUTER:COUNT", options_map_groups, "map group ids (repeatable)"},
     {"--user", "UID[:GID]", take_user, "ids of the payload, numbers only"},
     {"--groups", "GID,...|keep", take_groups, "supplementary groups (default: none)"},
     {"--cap-add", "LIST", take_cap_add, "capabilities to add, or ALL"},
@@ -339,13 +250,13 @@ const struct option_row exec_options[] = {
     {"--rlimit", "NAME=SOFT[:HARD]", limits_take_rlimit, "a resource limit of the payload (repeatable)"},
     {"--sysctl", "KEY=VALUE", limits_take_sysctl, "a namespaced sysctl (repeatable)"},
     {"--init", NULL, take_init, "a pid 1 of our own in a new pid namespace"},
-    {"--die-with-parent", NULL, take_die_with_parent, "die when the thread that started inroot ends"},
+    {"--die-with-parent", NULL, options_die_with_parent, "die when the thread that started inroot ends"},
     {"--new-session", NULL, take_new_session, "run the payload in a new session"},
     {"--allow-host-proc", NULL, take_allow_host_proc, "accept a root that shows the caller's processes"},
     {"--pass-fd", "N", take_pass_fd, "hand descriptor N to the payload (repeatable)"},
-    {"--status-fd", "N", take_status_fd, "write JSON records to N"},
-    {"--sync-fd", "N", take_sync_fd, "wait for a byte on N before the root is entered"},
-    {"--args-fd", "N", take_args_fd, "read further arguments, each ended by a NUL byte, from N"},
+    {"--status-fd", "N", options_status_fd, "write JSON records to N"},
+    {"--sync-fd", "N", options_sync_fd, "wait for a byte on N before the root is entered"},
+    {"--args-fd", "N", options_args_fd, "read further arguments, each ended by a NUL byte, from N"},
     {"--dry-run", NULL, take_dry_run, "print the plan as JSON and do nothing"},
     {"--help", NULL, NULL, "print this"},
     {NULL, NULL, NULL, NULL},

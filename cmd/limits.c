@@ -8,21 +8,17 @@
 // `size`: a number of bytes, which may end in K, M, G or T.
 static bool parse_limit(const char *text, bool size, const char **end, rlim_t *limit)
 {
-    static const char suffixes[] = "KMGT";
     static const char unlimited[] = "unlimited";
-    uint64_t n;
     if (strncmp(text, unlimited, sizeof(unlimited) - 1) == 0) {
         *limit = RLIM_INFINITY;
         *end = text + sizeof(unlimited) - 1;
         return true;
     }
-    if (!num_prefix(text, UINT64_MAX - 1, &n, end))
+    uint64_t n;
+    if (!(size ? num_size_prefix(text, &n, end) : num_prefix(text, UINT64_MAX - 1, &n, end)))
         return false;
-    const char *suffix = size && **end != '\0' ? strchr(suffixes, **end) : NULL;
-    unsigned shift = suffix != NULL ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
-    *end += suffix != NULL;
-    *limit = n << shift;
-    return *limit >> shift == n;
+    *limit = n;
+    return true;
 }
 
 int limits_take_rlimit(struct plan *p, const char *option, const char *value)

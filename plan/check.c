@@ -72,7 +72,7 @@ const char *plan_forbids_chroot(const struct plan *p)
 static int check_method(const struct plan *p)
 {
     const char *method = plan_method_names[p->method];
-    if (p->method == METHOD_DETACHED || p->method == METHOD_CONFINED)
+    if (!p->own_job && (p->method == METHOD_DETACHED || p->method == METHOD_CONFINED))
         return plan_usage("--enter", method, "never for exec: a payload would not be held in the root");
     if (p->pivot != PIVOT_ANY && p->method != METHOD_AUTO && p->method != METHOD_PIVOT)
         return plan_usage("--pivot", plan_pivot_names[p->pivot], "--enter names a method without pivot_root");
@@ -178,7 +178,8 @@ static const uint64_t enough = CAPS_BIT(CAP_SYS_ADMIN) | CAPS_BIT(CAP_SYS_CHROOT
 
 static void decide_userns(struct plan *p, const struct caps_privilege *held)
 {
-    if (p->map_given || (held->effective & enough) == 0)
+    bool without = p->method == METHOD_DETACHED || p->method == METHOD_CONFINED;
+    if (p->map_given || (!without && (held->effective & enough) == 0))
         p->unshare |= CLONE_NEWUSER;
     p->userns = (p->unshare & CLONE_NEWUSER) != 0;
 }

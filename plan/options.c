@@ -162,33 +162,6 @@ int options_help(const char *usage, const struct option_row *rows)
     return 0;
 }
 
-static int find_name(const char *const *names, const char *value)
-{
-    for (int i = 0; names[i] != NULL; i++) {
-        if (strcmp(names[i], value) == 0)
-            return i;
-    }
-    return -1;
-}
-
-int options_enter(struct plan *p, const char *option, const char *value)
-{
-    int method = find_name(plan_method_names, value);
-    if (method < 0)
-        return plan_usage(option, value, "no such method: auto, pivot, detached, move, chroot or confined");
-    p->method = (enum plan_method)method;
-    return 0;
-}
-
-int options_pivot(struct plan *p, const char *option, const char *value)
-{
-    int place = find_name(plan_pivot_names, value);
-    if (place <= 0)
-        return plan_usage(option, value, "no such place: tmpdir or stacked");
-    p->pivot = (enum plan_pivot)place;
-    return 0;
-}
-
 int options_each_word(struct plan *p, const char *option, const char *value,
                       int (*take)(struct plan *p, const char *option, const char *word, size_t n))
 {

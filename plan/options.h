@@ -30,9 +30,21 @@ const char *options_args(size_t *size);
 // The help text of the rows on standard output; `usage` is its first lines.
 int options_help(const char *usage, const struct option_row *rows);
 
-// Rows for the options that say how ROOT is entered.
+// For rows that every command has which takes ROOT.
 int options_enter(struct plan *p, const char *option, const char *value);
 int options_pivot(struct plan *p, const char *option, const char *value);
+int options_map_root(struct plan *p, const char *option, const char *value);
+int options_map_current(struct plan *p, const char *option, const char *value);
+int options_map_auto(struct plan *p, const char *option, const char *value);
+int options_map_users(struct plan *p, const char *option, const char *value);
+int options_map_groups(struct plan *p, const char *option, const char *value);
+int options_die_with_parent(struct plan *p, const char *option, const char *value);
+int options_status_fd(struct plan *p, const char *option, const char *value);
+int options_sync_fd(struct plan *p, const char *option, const char *value);
+int options_args_fd(struct plan *p, const char *option, const char *value);
+
+// Adds a line INNER:OUTER:COUNT, which must not overlap the ones before it.
+int options_id_map(struct id_maps *maps, const char *option, const char *value);
 
 // Calls `take` for each comma-separated word of `value`; an empty word is a usage error.
 int options_each_word(struct plan *p, const char *option, const char *value,

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
+#include "archive/ids.h"
+#include "archive/options.h"
 #include "sys/caps.h"
 
 enum plan_method {
@@ -26,20 +28,10 @@ enum plan_groups { GROUPS_CLEAR, GROUPS_KEEP, GROUPS_LIST };
 enum plan_filter { FILTER_DEFAULT, FILTER_NONE };
 
 enum {
-    MAP_LINES = 340, // user_namespaces(7): what the kernel takes
     GROUPS_MAX = 65536,
     PASS_FDS_MAX = 256,
     SYSCTLS_MAX = 64,
     HOSTNAME_BYTES = 64,
-};
-
-struct id_map {
-    uint32_t inner, outer, count;
-};
-
-struct id_maps {
-    unsigned count;
-    struct id_map line[MAP_LINES];
 };
 
 struct plan_env {
@@ -59,7 +51,22 @@ struct plan_sysctl {
     const char *value;
 };
 
+// What `unpack` does inside: how the archive is extracted, and how it is read and reported.
+struct plan_unpack {
+    struct extract_options extract;
+    bool has_policy, has_same_owner, has_devices, has_xattrs;
+    const char *directory; // as the user wrote it
+    uint64_t max_ratio;
+    bool ignore_zeros, verbose, json;
+    enum plan_progress { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER } progress;
+    const char *archive; // as the user wrote it; "-" is standard input
+    int archive_fd;      // of fd:N, else -1
+};
+
 struct plan {
+    bool own_job;               // the helper does the job itself: nothing is executed in the root
+    struct plan_unpack *unpack; // of that command
+
     // The root.
     const char *root;  // as the user wrote it
     char **root_word;  // where it stands in argv; NULL if it came from --args-fd

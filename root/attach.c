@@ -32,15 +32,47 @@ static int set_attributes(struct enter *e, int tree)
     return err_at("mount_setattr", e->plan->root);
 }
 
+static int compare(const struct enter *e)
+{
+    struct stat tree, root;
+    if (fstat(e->tree, &tree) != 0 || fstat(e->root, &root) != 0)
+        return err_at("fstat", e->plan->root);
+    if (tree.st_dev != root.st_dev || tree.st_ino != root.st_ino)
+        return err_because("attach", e->plan->root, EXDEV, "something else came between");
+    return 0;
+}
+
+static int clone_root(const struct enter *e)
+{
+    int tree = mount_open_tree(AT_FDCWD, ".", TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
+    if (tree >= 0)
+        return tree;
+    int why = err_at("open_tree", e->plan->root);
+    if (why == -EINVAL)
+        err_hint("the root lies in another mount namespace, or on a mount that was detached");
+    return why;
+}
+
+// Nothing above it: `..` of its root is itself, and no mount namespace is copied.
+int attach_detached(struct enter *e)
+{
+    AUTO_CLOSE int tree = clone_root(e);
+    if (tree < 0)
+        return tree;
+    int error = set_attributes(e, tree);
+    if (error < 0)
+        return error;
+    if (fchdir(tree) != 0)
+        return err_at("fchdir", e->plan->root);
+    e->tree = fd_take(&tree);
+    return compare(e);
+}
+
 static int attach_clone(struct enter *e)
 {
-    AUTO_CLOSE int tree = mount_open_tree(AT_FDCWD, ".", TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
-    if (tree < 0) {
-        int why = err_at("open_tree", e->plan->root);
-        if (why == -EINVAL)
-            err_hint("the root lies in another mount namespace, or on a mount that was detached");
-        return why;
-    }
+    AUTO_CLOSE int tree = clone_root(e);
+    if (tree < 0)
+        return tree;
     int error = set_attributes(e, tree);
     if (error == -ENOSYS || error == -EPERM)
         e->legacy = true; // 5.2 to 5.11, or a filter: private by mount(2) below, read-only after the pivot
@@ -65,16 +97,6 @@ static int attach_bind(struct enter *e)
         return err_at("chdir", "/..");
     e->tree = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return e->tree >= 0 ? 0 : err_at("open", e->plan->root);
-}
-
-static int compare(const struct enter *e)
-{
-    struct stat tree, root;
-    if (fstat(e->tree, &tree) != 0 || fstat(e->root, &root) != 0)
-        return err_at("fstat", e->plan->root);
-    if (tree.st_dev != root.st_dev || tree.st_ino != root.st_ino)
-        return err_because("attach", e->plan->root, EXDEV, "something else came between");
-    return 0;
 }
 
 // 1 or 0; -errno, recorded: what could not be compared must not pass for another place, and so for a chroot.

@@ -26,23 +26,39 @@
 
 // -- the ladder --------------------------------------------------------------------------------
 
+// pivot, chroot and, where nothing is executed, confined. A user namespace of the helper's own making is no reason
+// to hold a payload less well; for a job of its own a chroot in there is as good as one outside.
+static enum plan_method next_method(const struct enter *e)
+{
+    bool own_job = e->plan->own_job;
+    if (e->method == METHOD_PIVOT && (own_job || !e->plan->userns))
+        return METHOD_CHROOT;
+    return own_job && e->method == METHOD_CHROOT ? METHOD_CONFINED : METHOD_AUTO;
+}
+
+static void go_on_with(struct enter *e, enum plan_method method)
+{
+    const char *brief = err_brief();
+    size_t n = strnlen(brief, sizeof(e->fallback) - 1);
+    if (e->fallback[0] == '\0') // the first says most
+        memcpy(e->fallback, brief, n);
+    e->method = method;
+    err_forget();
+}
+
 // Only for what says "not allowed" or "not here": a moment without memory must not lower security.
 int enter_fall_back(struct enter *e, int error)
 {
     bool denied = error == -EPERM || error == -ENOSYS || error == -EINVAL;
-    if (!denied || e->plan->method != METHOD_AUTO || e->method != METHOD_PIVOT || e->plan->userns || e->pivoted)
+    enum plan_method next = next_method(e);
+    if (!denied || e->plan->method != METHOD_AUTO || next == METHOD_AUTO || e->pivoted)
         return error;
     const char *what = plan_forbids_chroot(e->plan);
     if (what != NULL) {
         err_hint2("a chroot could be entered, but not with ", what);
         return error;
     }
-    const char *brief = err_brief();
-    size_t n = strnlen(brief, sizeof(e->fallback) - 1);
-    memcpy(e->fallback, brief, n);
-    e->fallback[n] = '\0';
-    e->method = METHOD_CHROOT;
-    err_forget();
+    go_on_with(e, next);
     return 0;
 }
 
@@ -82,6 +98,18 @@ static void hint_at_unshare(const struct enter *e, int error)
         err_hint("new namespaces need CAP_SYS_ADMIN, or a user namespace (--map-root-user)");
 }
 
+// Nobody asked for the user namespace by name, and the job can be done without.
+static int do_without_userns(struct enter *e, int error)
+{
+    const struct plan *p = e->plan;
+    if (!p->own_job || p->method != METHOD_AUTO || p->map_given || (error != -EPERM && error != -ENOSYS))
+        return error;
+    e->plan->unshare &= ~CLONE_NEWUSER;
+    e->plan->userns = false;
+    go_on_with(e, METHOD_CONFINED);
+    return 0;
+}
+
 static int unshare_namespaces(struct enter *e)
 {
     int others = e->plan->unshare;
@@ -89,6 +117,8 @@ static int unshare_namespaces(struct enter *e)
     int error = ns_unshare(others | (mounts ? CLONE_NEWNS : 0));
     if (error < 0 && mounts && others == 0)
         error = enter_fall_back(e, error == -EINVAL ? -ECANCELED : error);
+    else if (error < 0 && others == CLONE_NEWUSER)
+        error = do_without_userns(e, error);
     if (error < 0)
         hint_at_unshare(e, error);
     return error;
@@ -101,6 +131,8 @@ static int fork_monitor(struct enter *e)
 
 static int attach(struct enter *e)
 {
+    if (e->method == METHOD_DETACHED)
+        return attach_detached(e);
     if (e->method != METHOD_PIVOT && e->method != METHOD_MOVE)
         return 0;
     int error = attach_root(e);
@@ -179,12 +211,16 @@ static int change_root(struct enter *e)
             error = enter_fall_back(e, error);
     } else if (e->method == METHOD_MOVE) {
         error = move_into(e);
+    } else if (e->method == METHOD_DETACHED) {
+        error = chroot_into(e);
     }
     if (error == 0 && e->method == METHOD_CHROOT) {
         if (e->tree < 0 && wants_procfs_check(e->plan) && proc_need() == 0)
             error = hostproc_refuse_foreign(e->plan->root);
         if (error == 0)
             error = chroot_into(e);
+        if (error < 0)
+            error = enter_fall_back(e, error);
     }
     return error < 0 ? error : attach_read_only(e);
 }
@@ -210,6 +246,12 @@ static int report_entered(struct enter *e)
     bool pivoted = e->method == METHOD_PIVOT;
     status_entered(plan_method_names[e->method], pivoted ? plan_pivot_names[e->pivot] : NULL, e->plan->userns,
                    e->fallback[0] != '\0' ? e->fallback : NULL);
+    // A detached tree lasts as long as its descriptor.
+    int *entered = e->method == METHOD_DETACHED ? &e->tree : &e->root;
+    if (e->plan->own_job && (e->method == METHOD_DETACHED || e->method == METHOD_CONFINED))
+        e->inside = fd_take(entered);
+    else if (e->plan->own_job && (e->inside = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+        return err_at("open", "/");
     fd_auto_close(&e->root);
     fd_auto_close(&e->tree);
     return 0;
@@ -228,9 +270,14 @@ static bool wants_userns(const struct plan *p)
     return p->userns;
 }
 
+static bool has_payload(const struct plan *p)
+{
+    return !p->own_job;
+}
+
 static bool wants_mounts(const struct plan *p)
 {
-    return p->method != METHOD_CHROOT;
+    return p->method != METHOD_CHROOT && p->method != METHOD_CONFINED;
 }
 
 static bool wants_overlay(const struct plan *p)
@@ -281,7 +328,7 @@ static const struct step {
     // A new pid or time namespace holds children only; the mounts below are the child's work.
     {"fork", plan_stays, fork_monitor},
     {"attach-root", wants_mounts, attach},
-    {"protect-executable", always, protect_executable},
+    {"protect-executable", has_payload, protect_executable},
     {"mount-overlay", wants_overlay, overlay_mount},
     {"loopback", wants_loopback, loopback},
     {"hostname", wants_hostname, set_hostname},
@@ -298,7 +345,7 @@ enum { STEPS = sizeof(steps) / sizeof(steps[0]) };
 
 int enter_root(struct enter *e)
 {
-    e->root = e->tree = e->upper = e->work = e->map_channel = -1;
+    e->root = e->tree = e->upper = e->work = e->map_channel = e->inside = -1;
     e->held = e->caller->permitted;
     e->method = e->plan->method == METHOD_AUTO ? METHOD_PIVOT : e->plan->method;
     e->pivot = e->plan->pivot;

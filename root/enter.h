@@ -25,10 +25,11 @@ struct enter {
     bool legacy;             // the clone was made by mount(2)
     bool slave;              // `/` was made slave: from here on EINVAL is final
     bool pivoted;            // pivot_root(2) is done: from here on no error leads to another way
-    enum plan_method method; // METHOD_PIVOT, METHOD_MOVE or METHOD_CHROOT
+    enum plan_method method; // the one that is tried, never METHOD_AUTO
     enum plan_pivot pivot;
     char fallback[128];      // why not the better way; "" if it was taken
     bool no_procfs;          // none is in the clone, and none can arrive there
+    int inside;              // the entered root, for a job of the helper's own; else -1
 
     // What to do when a procfs is found in ROOT's clone; NULL if that does not matter.
     int (*protect)(struct enter *e);
@@ -46,6 +47,7 @@ void enter_print(const struct plan *p, struct out *o);
 int userns_prepare(struct enter *e); // before the unshare: the child that will write the maps
 int userns_write_maps(struct enter *e);
 int attach_root(struct enter *e);    // clones ROOT over itself; the working directory is the clone's root
+int attach_detached(struct enter *e); // clones ROOT and leaves it where nothing is mounted on
 int attach_read_only(struct enter *e); // what attach_root() could not set by mount_setattr(2)
 int overlay_open(struct enter *e);   // before the unshare
 int overlay_mount(struct enter *e);

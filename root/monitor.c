@@ -147,23 +147,11 @@ static int exit_code(int status)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-// The helper dies of the signal that ended the set-up, as it would have without a child.
-static _Noreturn void die_by(int number)
-{
-    signal(number, SIG_DFL);
-    sigset_t one;
-    sigemptyset(&one);
-    sigaddset(&one, number);
-    raise(number);
-    sigprocmask(SIG_UNBLOCK, &one, NULL);
-    exit(128 + number);
-}
-
 static _Noreturn void finish(struct monitor *m, int status)
 {
     drain(m);
     if (m->dying != 0)
-        die_by(m->dying);
+        start_die_by(m->dying); // as it would have without a child
     if (m->failed)
         exit(exit_code(status)); // said already by who failed
     if (m->has_status)

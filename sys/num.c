@@ -2,6 +2,7 @@
 #include "sys/num.h"
 
 #include <limits.h>
+#include <string.h>
 
 bool num_prefix(const char *text, uint64_t max, uint64_t *value, const char **end)
 {
@@ -20,6 +21,19 @@ bool num_prefix(const char *text, uint64_t max, uint64_t *value, const char **en
     *value = n;
     *end = s;
     return true;
+}
+
+bool num_size_prefix(const char *text, uint64_t *value, const char **end)
+{
+    static const char suffixes[] = "KMGT";
+    uint64_t n;
+    if (!num_prefix(text, UINT64_MAX - 1, &n, end))
+        return false;
+    const char *suffix = **end != '\0' ? strchr(suffixes, **end) : NULL;
+    unsigned shift = suffix != NULL ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
+    *end += suffix != NULL;
+    *value = n << shift;
+    return *value >> shift == n;
 }
 
 bool num_decimal(const char *text, uint64_t max, uint64_t *value)

@@ -13,6 +13,9 @@ bool num_decimal(const char *text, uint64_t max, uint64_t *value);
 // As num_decimal, but only up to `*end`, which is left at the first character that is no digit.
 bool num_prefix(const char *text, uint64_t max, uint64_t *value, const char **end);
 
+// As num_prefix, with a suffix K, M, G or T (powers of 1024).
+bool num_size_prefix(const char *text, uint64_t *value, const char **end);
+
 // The whole of `text` as an octal number of at most `max`; one leading zero is allowed.
 bool num_octal(const char *text, unsigned max, unsigned *value);
 

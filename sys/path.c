@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -15,14 +16,17 @@
 
 enum { AGAIN_MAX = 128 }; // EAGAIN: a rename went on beside the walk; a loop of them must not starve us
 
-static int open_kernel(int dir, const char *path)
+static bool is_missing; // openat2(2): asked once
+
+static int open_kernel(int dir, const char *path, uint64_t flags, uint64_t resolve)
 {
-    struct open_how how = {
-        .flags = O_PATH | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-    };
+    struct open_how how = {.flags = flags | O_PATH | O_CLOEXEC, .resolve = resolve | RESOLVE_NO_MAGICLINKS};
     for (int tries = 0;; tries++) {
-        int fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+        int fd = is_missing ? -1 : (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+        if (fd < 0 && (is_missing || errno == ENOSYS)) {
+            is_missing = true;
+            return -ENOSYS;
+        }
         if (fd >= 0)
             return fd;
         if (errno != EAGAIN || tries == AGAIN_MAX)
@@ -63,10 +67,132 @@ static int walk(int dir, const char *path)
     return fd_take(&here);
 }
 
+// -- with links, in a root ---------------------------------------------------------------------
+
+// Where a walk is: `done` is the path from the root to `here` without links, `left` what is still to be
+// walked. Each step up walks again from the root, so that nothing but the root's own descriptor says what is inside.
+struct walk {
+    int root, here;
+    unsigned links; // followed so far
+    char done[PATH_MAX], left[PATH_MAX];
+};
+
+enum { LINKS_MAX = 40 }; // path_resolution(7)
+
+static int start_at_root(struct walk *w)
+{
+    fd_auto_close(&w->here);
+    w->here = openat(w->root, ".", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return w->here >= 0 ? 0 : -errno;
+}
+
+// One component that is no link; -ELOOP if it has become one.
+static int go_down(struct walk *w, const char *name)
+{
+    int next = openat(w->here, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (next < 0)
+        return errno == ENOTDIR ? -ELOOP : -errno;
+    close(w->here);
+    w->here = next;
+    return 0;
+}
+
+static int go_up(struct walk *w)
+{
+    char *slash = strrchr(w->done, '/');
+    if (slash != NULL)
+        *slash = '\0'; // of ".." in the root nothing is left
+    int error = start_at_root(w);
+    for (char *at = w->done; error == 0 && *at == '/';) {
+        char name[NAME_MAX + 1];
+        size_t n = strcspn(++at, "/");
+        memcpy(name, at, n);
+        name[n] = '\0';
+        error = go_down(w, name);
+        at += n;
+    }
+    return error;
+}
+
+// Puts the link's target before what is left.
+static int follow(struct walk *w, const char *name)
+{
+    char target[PATH_MAX];
+    ssize_t n = readlinkat(w->here, name, target, sizeof(target));
+    if (n < 0)
+        return errno == EINVAL ? -ENOTDIR : -errno; // no link, and no directory either
+    size_t rest = strlen(w->left);
+    if (++w->links > LINKS_MAX || n == 0)
+        return n == 0 ? -ENOENT : -ELOOP;
+    if ((size_t)n + 1 + rest >= sizeof(w->left))
+        return -ENAMETOOLONG;
+    memmove(w->left + n + 1, w->left, rest + 1);
+    memcpy(w->left, target, (size_t)n);
+    w->left[n] = '/';
+    if (target[0] != '/')
+        return 0;
+    w->done[0] = '\0';
+    return start_at_root(w);
+}
+
+static int take_component(struct walk *w, bool no_links)
+{
+    char name[NAME_MAX + 1];
+    size_t n = strcspn(w->left, "/"), slashes = strspn(w->left + n, "/");
+    if (n > NAME_MAX)
+        return -ENAMETOOLONG;
+    memcpy(name, w->left, n);
+    name[n] = '\0';
+    memmove(w->left, w->left + n + slashes, strlen(w->left + n + slashes) + 1);
+    if (n == 0 || strcmp(name, ".") == 0)
+        return 0;
+    if (strcmp(name, "..") == 0)
+        return go_up(w);
+    size_t done = strlen(w->done);
+    if (done + 1 + n >= sizeof(w->done))
+        return -ENAMETOOLONG;
+    int error = go_down(w, name);
+    if (error == -ELOOP)
+        return no_links ? error : follow(w, name);
+    if (error < 0)
+        return error;
+    w->done[done] = '/';
+    memcpy(w->done + done + 1, name, n + 1);
+    return 0;
+}
+
+static int walk_in_root(int root, const char *path, bool no_links)
+{
+    static struct walk w; // two paths: too much for a small stack
+    w.root = root;
+    w.here = -1;
+    w.links = 0;
+    w.done[0] = '\0';
+    if (strlen(path) >= sizeof(w.left))
+        return -ENAMETOOLONG;
+    strcpy(w.left, path);
+    int error = start_at_root(&w);
+    while (error == 0 && w.left[0] != '\0')
+        error = take_component(&w, no_links);
+    if (error < 0)
+        fd_auto_close(&w.here);
+    return error < 0 ? error : fd_take(&w.here);
+}
+
+int path_open_directory(int root, const char *path, bool no_links)
+{
+    const char *relative = *path == '\0' ? "." : path;
+    uint64_t resolve = no_links ? RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS : RESOLVE_IN_ROOT;
+    int fd = open_kernel(root, relative, O_DIRECTORY, resolve);
+    if (fd == -ENOSYS || fd == -EPERM || fd == -EAGAIN)
+        fd = walk_in_root(root, relative, no_links);
+    return fd;
+}
+
 int path_open_beneath(int dir, const char *path)
 {
     const char *relative = *path == '\0' ? "." : path;
-    int fd = open_kernel(dir, relative);
+    int fd = open_kernel(dir, relative, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     if (fd == -ENOSYS || fd == -EPERM || fd == -EAGAIN)
         fd = walk(dir, relative);
     return fd >= 0 ? fd : err_no("open", path, -fd);

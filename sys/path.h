@@ -5,8 +5,15 @@
 #ifndef SYS_PATH_H
 #define SYS_PATH_H
 
+#include <stdbool.h>
+
 // Opens `path` below `dir` as O_PATH: no symbolic link is followed, `..` is refused, mount points are
 // crossed. "" is `dir` itself. -errno, recorded; -ELOOP for a symbolic link.
 int path_open_beneath(int dir, const char *path);
+
+// Opens the directory `path` as O_PATH with `root` as the root: absolute links and `..` stay inside, magic
+// links are refused, mount points are crossed. "" is `root` itself. With `no_links` symbolic links are
+// refused (-ELOOP). -errno, not recorded: whoever asks knows what the path was for.
+int path_open_directory(int root, const char *path, bool no_links);
 
 #endif

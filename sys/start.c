@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -132,6 +133,11 @@ int start_restore(void)
     return 0;
 }
 
+mode_t start_umask(void)
+{
+    return caller.umask;
+}
+
 const sigset_t *start_mask(void)
 {
     return &caller.mask;
@@ -140,6 +146,17 @@ const sigset_t *start_mask(void)
 pid_t start_parent(void)
 {
     return caller.parent;
+}
+
+void start_die_by(int number)
+{
+    signal(number, SIG_DFL);
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, number);
+    raise(number);
+    sigprocmask(SIG_UNBLOCK, &one, NULL);
+    exit(128 + number);
 }
 
 int start_die_with(pid_t parent)

@@ -23,9 +23,13 @@ int start_restore_limits(void);
 int start_block(bool ignored_too);
 sigset_t start_all_signals(void);
 
-// The signal mask that the caller had; the parent that the caller had at start.
+// The umask and the signal mask that the caller had; the parent that the caller had at start.
+mode_t start_umask(void);
 const sigset_t *start_mask(void);
 pid_t start_parent(void);
+
+// Dies of the signal `number`, whatever was done about it.
+_Noreturn void start_die_by(int number);
 
 // The kernel's own number for "parent dies"; set in the process that must die. -errno, recorded;
 // -ESRCH when the parent `parent` is gone already.

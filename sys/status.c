@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sys/status.h"
 
+#include <poll.h>
 #include <stddef.h>
 #include <sys/wait.h>
 
@@ -79,6 +80,45 @@ void status_exit(int wait_status)
         out_integer(&record, "signal", (unsigned)WTERMSIG(wait_status));
     else
         out_integer(&record, "code", (unsigned)WEXITSTATUS(wait_status));
+    finish();
+}
+
+void status_progress(uint64_t entries, uint64_t bytes, uint64_t total)
+{
+    struct pollfd p = {.fd = descriptor, .events = POLLOUT};
+    if (descriptor < 0 || poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0 || !start("progress"))
+        return;
+    out_integer(&record, "entries", entries);
+    out_integer(&record, "bytes", bytes);
+    if (total > 0)
+        out_integer(&record, "total_bytes", total);
+    else
+        out_null(&record, "total_bytes");
+    finish();
+}
+
+void status_put_summary(struct out *o, const struct status_summary *s)
+{
+    out_integer(o, "entries", s->entries);
+    out_integer(o, "files", s->files);
+    out_integer(o, "directories", s->directories);
+    out_integer(o, "symlinks", s->symlinks);
+    out_integer(o, "hardlinks", s->hardlinks);
+    out_integer(o, "devices", s->devices);
+    out_integer(o, "fifos", s->fifos);
+    out_integer(o, "skipped", s->skipped);
+    out_integer(o, "bytes", s->bytes);
+    out_bool(o, "complete", s->complete);
+    out_bool(o, "end_marker", s->end_marker);
+    if (s->last != NULL)
+        out_string(o, "last", s->last);
+}
+
+void status_end(const struct status_summary *summary)
+{
+    if (!start("summary"))
+        return;
+    status_put_summary(&record, summary);
     finish();
 }
 

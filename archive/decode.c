@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+#include "archive/decode.h"
+
+#include <errno.h>
+#include <isa-l/igzip_lib.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#define ZSTD_STATIC_LINKING_ONLY
+#include <zstd.h>
+#include <zstd_errors.h>
+
+enum {
+    READ_SIZE = 128 << 10,
+    RATIO_FREE = 16 << 20,                           // a small archive may be packed as tightly as it likes
+    WORKSPACE = (1 << DECODE_WINDOW_LOG) + (1 << 20) // the window, and what ZSTD_estimateDStreamSize() adds
+};
+
+static struct {
+    const struct decode_job *job;
+    unsigned char in[READ_SIZE];
+    size_t at, end;        // of `in`
+    unsigned slot, unread; // the slot being filled; how many before it were not answered yet
+    size_t filled;
+    uint64_t produced;
+} d;
+
+static _Noreturn void finish(enum decode_what what, uint32_t length)
+{
+    struct decode_note note = {what, length};
+    (void)send(d.job->channel, &note, sizeof(note), MSG_NOSIGNAL);
+    _exit(0);
+}
+
+// A channel that has ended: whoever read from it is gone.
+static void wait_for_answer(void)
+{
+    char byte;
+    ssize_t n;
+    do
+        n = recv(d.job->channel, &byte, 1, 0);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        _exit(0);
+    d.unread--;
+}
+
+static unsigned char *room(size_t *size)
+{
+    *size = INPUT_BUFFER - d.filled;
+    return d.job->shared->slots + (size_t)d.slot * INPUT_BUFFER + d.filled;
+}
+
+// `n` more bytes were put into the slot. It is handed over when it is full, never before: so only the last one
+// is not a multiple of a block.
+static void produce(size_t n)
+{
+    d.filled += n;
+    d.produced += n;
+    uint64_t consumed = d.job->shared->consumed - (d.end - d.at);
+    if (d.produced > RATIO_FREE && d.produced / d.job->max_ratio > consumed)
+        finish(DECODE_RATIO, 0);
+    if (d.filled < INPUT_BUFFER)
+        return;
+    struct decode_note note = {DECODE_DATA, INPUT_BUFFER};
+    if (send(d.job->channel, &note, sizeof(note), MSG_NOSIGNAL) != (ssize_t)sizeof(note))
+        _exit(0);
+    d.slot = (d.slot + 1) % INPUT_SLOTS;
+    d.filled = 0;
+    if (++d.unread == INPUT_SLOTS)
+        wait_for_answer();
+}
+
+// False at the end of the archive.
+static bool refill(void)
+{
+    ssize_t n;
+    if (d.at < d.end)
+        return true;
+    do
+        n = read(d.job->in, d.in, sizeof(d.in));
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        finish(DECODE_READ, (uint32_t)errno);
+    d.at = 0;
+    d.end = (size_t)n;
+    d.job->shared->consumed += (uint64_t)n;
+    return n > 0;
+}
+
+// Between two members or frames. Zeros may fill up the archive, and then nothing else may come.
+static bool is_another(void)
+{
+    uint64_t zeros = 0;
+    if (!refill())
+        return false;
+    if (d.in[d.at] != 0)
+        return true;
+    while (refill()) {
+        for (; d.at < d.end; d.at++) {
+            if (d.in[d.at] != 0 || ++zeros > DECODE_PADDING)
+                finish(DECODE_TRAILING, 0);
+        }
+    }
+    return false;
+}
+
+// -- gzip (RFC 1952) ---------------------------------------------------------------------------
+
+static struct inflate_state inflate;
+
+static void check_inflate(int result)
+{
+    if (result == ISAL_INCORRECT_CHECKSUM)
+        finish(DECODE_CHECKSUM, 0);
+    if (result == ISAL_UNSUPPORTED_METHOD)
+        finish(DECODE_METHOD, 0);
+    if (result < 0)
+        finish(DECODE_CORRUPT, 0);
+}
+
+static void inflate_member(void)
+{
+    bool full = false;
+    isal_inflate_reset(&inflate);
+    inflate.crc_flag = ISAL_GZIP;
+    do {
+        size_t size;
+        // A full slot can mean that more is to come without more input.
+        if (!full && !refill())
+            finish(DECODE_TRUNCATED, 0);
+        inflate.next_out = room(&size);
+        inflate.avail_out = (uint32_t)size;
+        inflate.next_in = d.in + d.at;
+        inflate.avail_in = (uint32_t)(d.end - d.at);
+        check_inflate(isal_inflate(&inflate));
+        full = inflate.avail_out == 0;
+        d.at = d.end - inflate.avail_in;
+        produce(size - inflate.avail_out);
+    } while (inflate.block_state != ISAL_BLOCK_FINISH);
+}
+
+static void run_gzip(void)
+{
+    isal_inflate_init(&inflate);
+    do {
+        // The header's first byte decides: what follows a member is a member, zeros or an error.
+        if (d.at < d.end && d.in[d.at] != 0x1f)
+            finish(DECODE_TRAILING, 0);
+        inflate_member();
+    } while (is_another());
+}
+
+// -- zstd (RFC 8878) ---------------------------------------------------------------------------
+
+static unsigned char workspace[WORKSPACE] __attribute__((aligned(64))); // what is not touched costs nothing
+
+static void check_zstd(size_t result)
+{
+    if (!ZSTD_isError(result))
+        return;
+    switch (ZSTD_getErrorCode(result)) {
+    case ZSTD_error_checksum_wrong:
+        finish(DECODE_CHECKSUM, 0);
+    case ZSTD_error_frameParameter_windowTooLarge:
+    case ZSTD_error_memory_allocation:
+        finish(DECODE_WINDOW, 0);
+    default:
+        finish(DECODE_CORRUPT, 0);
+    }
+}
+
+static void run_zstd(void)
+{
+    ZSTD_DStream *stream = ZSTD_initStaticDStream(workspace, sizeof(workspace));
+    if (stream == NULL)
+        finish(DECODE_WINDOW, 0);
+    check_zstd(ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, DECODE_WINDOW_LOG));
+    do {
+        size_t more;
+        bool full = false;
+        do {
+            if (!full && !refill())
+                finish(DECODE_TRUNCATED, 0);
+            ZSTD_inBuffer from = {d.in, d.end, d.at};
+            ZSTD_outBuffer to = {.pos = 0};
+            to.dst = room(&to.size);
+            more = ZSTD_decompressStream(stream, &to, &from);
+            check_zstd(more);
+            full = to.pos == to.size;
+            d.at = from.pos;
+            produce(to.pos);
+        } while (more != 0);
+    } while (is_another());
+}
+
+// -- the process -------------------------------------------------------------------------------
+
+void decode_run(const struct decode_job *job)
+{
+    d.job = job;
+    memcpy(d.in, job->first, job->first_size);
+    d.end = job->first_size;
+    job->shared->consumed = job->first_size;
+    if (job->format == FORMAT_GZIP)
+        run_gzip();
+    else
+        run_zstd();
+    finish(DECODE_END, (uint32_t)d.filled);
+}
+
+static void write_out(int out, const unsigned char *data, size_t n)
+{
+    while (n > 0) {
+        ssize_t wrote = write(out, data, n);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0)
+            _exit(0); // the program has ended, and its exit status says why
+        data += wrote;
+        n -= (size_t)wrote;
+    }
+}
+
+void decode_feed(int in, int out, const unsigned char *first, size_t first_size, uint64_t *consumed)
+{
+    write_out(out, first, first_size);
+    *consumed = first_size;
+    for (;;) {
+        ssize_t n = read(in, d.in, sizeof(d.in));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            _exit(n == 0 ? 0 : 1);
+        write_out(out, d.in, (size_t)n);
+        *consumed += (uint64_t)n;
+    }
+}

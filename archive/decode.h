@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+//
+// gzip and zstd, decoded by a process that holds nothing but the archive, a channel and shared memory, and can
+// do nothing but read, send, receive and exit. What it says is not trusted: the archive may have taken it over.
+#ifndef ARCHIVE_DECODE_H
+#define ARCHIVE_DECODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "archive/input.h"
+
+enum decode_what {
+    DECODE_DATA, // a slot is full
+    DECODE_END,  // the last slot, with what it holds
+    DECODE_TRUNCATED,
+    DECODE_CORRUPT,
+    DECODE_CHECKSUM,
+    DECODE_WINDOW,
+    DECODE_TRAILING,
+    DECODE_RATIO,
+    DECODE_METHOD,
+    DECODE_READ, // `length` is errno
+    DECODE_KINDS
+};
+
+// One message from the decoder. Each is answered by one byte when its slot has been read.
+struct decode_note {
+    uint32_t what;
+    uint32_t length; // of the slot
+};
+
+enum { DECODE_WINDOW_LOG = 23, DECODE_PADDING = 1 << 20 };
+
+// What is shared: slots, and how much of the archive was taken.
+struct decode_shared {
+    uint64_t consumed;
+    uint64_t pad[7];
+    unsigned char slots[INPUT_SLOTS * INPUT_BUFFER];
+};
+
+struct decode_job {
+    int in, channel; // its only descriptors
+    enum input_format format;
+    struct decode_shared *shared;
+    const unsigned char *first; // bytes that were read from `in` already
+    size_t first_size;
+    uint64_t max_ratio;
+};
+
+// The decoder's whole life, once everything but its two descriptors is closed and the filter is set.
+_Noreturn void decode_run(const struct decode_job *job);
+
+// Copies `in` to `out`, after the bytes that were read already; counts in *consumed. For the programs.
+_Noreturn void decode_feed(int in, int out, const unsigned char *first, size_t first_size, uint64_t *consumed);
+
+#endif

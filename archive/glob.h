@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+//
+// Shell patterns as in glob(7): `*`, `?` and `[...]` do not match a slash, `**` matches everything. Bytes, no locale.
+#ifndef ARCHIVE_GLOB_H
+#define ARCHIVE_GLOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { GLOBS_MAX = 4096 };
+
+struct globs {
+    const char **pattern; // not owned
+    unsigned count, room;
+};
+
+// Adds a pattern, which must stay. 0 or -ENOMEM, -E2BIG; not recorded.
+int globs_add(struct globs *globs, const char *pattern);
+
+// Whether the pattern matches the whole of the first `n` bytes of `text`.
+bool glob_matches(const char *pattern, const char *text, size_t n);
+
+// Whether a pattern matches the path or one of the directories that lead to it.
+bool globs_match_path(const struct globs *globs, const char *path);
+
+#endif

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT
+#include "archive/meta.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "archive/attributes.h"
+#include "archive/fault.h"
+#include "sys/err.h"
+#include "sys/fd.h"
+#include "sys/path.h"
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+
+enum { SPECIAL = 07000 };
+
+// -- what is wanted ----------------------------------------------------------------------------
+
+static int map_id(const struct extract *x, const struct id_maps *maps, uint32_t id, const char *option, uint32_t *to)
+{
+    *to = id;
+    if (maps->count == 0 || ids_find_outer(maps, id, to))
+        return 0;
+    return extract_refuse(x, option, "its owner is not in the map");
+}
+
+int meta_decide(struct extract *x)
+{
+    const struct extract_options *o = x->o;
+    size_t at = 0;
+    struct pax_attribute attribute;
+    x->mode = x->entry->mode;
+    if (!o->same_permissions)
+        x->mode &= 0777 & ~o->umask;
+    if (o->policy != POLICY_LAYER)
+        x->mode &= ~(unsigned)SPECIAL;
+    int got = tar_attribute(x->reader, &at, &attribute);
+    if (got < 0)
+        return got;
+    x->has_attributes = got > 0;
+    x->has_owner = o->has_owner || o->same_owner;
+    x->owner = x->uid;
+    x->group = x->gid;
+    if (o->has_owner) {
+        x->owner = o->uid;
+        x->group = o->gid;
+        return 0;
+    }
+    if (!o->same_owner)
+        return 0;
+    int error = map_id(x, &o->map_uid, x->entry->uid, "--map-uid", &x->owner);
+    return error < 0 ? error : map_id(x, &o->map_gid, x->entry->gid, "--map-gid", &x->group);
+}
+
+bool meta_implied_owner(const struct extract *x, uid_t *owner, gid_t *group)
+{
+    const struct extract_options *o = x->o;
+    *owner = o->has_owner ? o->uid : x->uid;
+    *group = o->has_owner ? o->gid : x->gid;
+    if (o->has_owner)
+        return true;
+    bool mapped = o->same_owner && o->map_uid.count + o->map_gid.count > 0;
+    if (mapped) {
+        (void)ids_find_outer(&o->map_uid, 0, owner);
+        (void)ids_find_outer(&o->map_gid, 0, group);
+    }
+    return mapped;
+}
+
+unsigned meta_early_mode(const struct extract *x)
+{
+    unsigned group = x->mode >> 3 & 7, other = x->mode & 7;
+    bool own = x->owner == x->uid && x->group == x->gid;
+    if (own && !x->has_attributes && (x->mode & SPECIAL) == 0 && (group & ~other) == 0)
+        return x->mode;
+    return (x->mode & 0700) | 0200; // user.* attributes can only be set by who may write
+}
+
+static void to_times(const struct pax_time *mtime, const struct pax_time *atime, struct timespec times[2])
+{
+    times[0] = (struct timespec){.tv_nsec = UTIME_OMIT};
+    if (atime != NULL)
+        times[0] = (struct timespec){atime->seconds, atime->nanoseconds};
+    times[1] = (struct timespec){mtime->seconds, mtime->nanoseconds};
+}
+
+static void entry_times(const struct extract *x, struct timespec times[2])
+{
+    to_times(&x->entry->mtime, x->entry->has_atime ? &x->entry->atime : NULL, times);
+}
+
+static int chown_failed(const struct extract *x, int number)
+{
+    int error = extract_failed(x, "chown", number);
+    if (number == EINVAL)
+        err_hint("the archive names an owner that is not mapped in this user namespace: --map-auto maps those of "
+                 "/etc/subuid and /etc/subgid, --no-same-owner leaves everything to the caller");
+    else if (number == EPERM)
+        err_hint("--no-same-owner leaves everything to the caller");
+    return error;
+}
+
+// -- files -------------------------------------------------------------------------------------
+
+int meta_file(struct extract *x, int fd, const struct stat *st)
+{
+    struct timespec times[2];
+    int error = 0;
+    bool chowned = x->has_owner && (st->st_uid != x->owner || st->st_gid != x->group);
+    if (chowned && fchown(fd, x->owner, x->group) != 0)
+        return chown_failed(x, errno);
+    if (x->has_attributes)
+        error = attributes_set(x, fd, -1, NULL);
+    if (error < 0)
+        return error;
+    if ((st->st_mode & 07777) != x->mode && fchmod(fd, x->mode) != 0)
+        return extract_failed(x, "chmod", errno);
+    if (x->has_attributes)
+        error = attributes_set_acls(x, fd);
+    if (error < 0)
+        return error;
+    entry_times(x, times);
+    return futimens(fd, times) == 0 ? 0 : extract_failed(x, "utimensat", errno);
+}
+
+// -- what can't be opened ----------------------------------------------------------------------
+
+static int chmod_node(const struct extract *x, int fd, unsigned now)
+{
+    if (now == x->mode || syscall(SYS_fchmodat2, fd, "", x->mode, AT_EMPTY_PATH) == 0)
+        return 0;
+    // Before 6.6 only a path could be given, which is followed: it was made with its mode then.
+    return errno == ENOSYS ? 0 : extract_failed(x, "chmod", errno);
+}
+
+static int set_node_times(const struct extract *x, int fd, int parent)
+{
+    struct timespec times[2];
+    entry_times(x, times);
+    if (utimensat(fd, "", times, AT_EMPTY_PATH) == 0)
+        return 0;
+    if (errno == EINVAL && utimensat(parent, name_leaf(&x->name), times, AT_SYMLINK_NOFOLLOW) == 0) // before 5.8
+        return 0;
+    return extract_failed(x, "utimensat", errno);
+}
+
+int meta_node(struct extract *x, int parent, mode_t type)
+{
+    struct stat st;
+    const char *leaf = name_leaf(&x->name);
+    AUTO_CLOSE int fd = openat(parent, leaf, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return extract_failed(x, "open", errno);
+    // What we made, and not what somebody put in its place: a hard link to a file elsewhere would be changed there.
+    if ((st.st_mode & S_IFMT) != type || st.st_uid != x->uid || st.st_nlink != 1)
+        return extract_failed(x, "open", ESTALE);
+    if (x->has_owner && (st.st_uid != x->owner || st.st_gid != x->group) &&
+        fchownat(fd, "", x->owner, x->group, AT_EMPTY_PATH) != 0)
+        return chown_failed(x, errno);
+    int error = x->has_attributes ? attributes_set(x, fd, parent, leaf) : 0;
+    if (error == 0 && type != S_IFLNK)
+        error = chmod_node(x, fd, st.st_mode & 07777);
+    return error < 0 ? error : set_node_times(x, fd, parent);
+}
+
+// -- directories -------------------------------------------------------------------------------
+
+int meta_directory(struct extract *x, int fd, bool is_new)
+{
+    static char access[ACL_BYTES_MAX], inherited[ACL_BYTES_MAX];
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return extract_failed(x, "fstat", errno);
+    if (is_new && st.st_uid != x->uid)
+        return extract_failed(x, "open", ESTALE); // somebody put another one in its place
+    if (x->has_owner && (st.st_uid != x->owner || st.st_gid != x->group) &&
+        fchown(fd, x->owner, x->group) != 0)
+        return chown_failed(x, errno);
+    struct dirs_entry e = {
+        .device = st.st_dev,
+        .inode = st.st_ino,
+        .mode = x->mode,
+        .mtime = x->entry->mtime,
+        .atime = x->entry->atime,
+        .has_atime = x->entry->has_atime,
+        .access = access,
+        .inherited = inherited,
+    };
+    int error = 0;
+    if (x->has_attributes)
+        error = attributes_set(x, fd, -1, NULL);
+    if (error == 0 && x->has_attributes)
+        error = attributes_acls(x, access, &e.access_size, inherited, &e.inherited_size);
+    if (error < 0)
+        return error;
+    error = dirs_add(&x->dirs, x->name.path, x->name.depth, &e);
+    if (error == -E2BIG)
+        return extract_refuse_as(x, E2BIG, "limit", "more directories than can be remembered in 64 MiB");
+    return error < 0 ? extract_failed(x, "mmap", -error) : 0;
+}
+
+static int chmod_directory(int fd, unsigned mode)
+{
+    if (syscall(SYS_fchmodat2, fd, "", mode, AT_EMPTY_PATH) == 0)
+        return 0;
+    if (errno != ENOSYS)
+        return -errno;
+    AUTO_CLOSE int readable = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return readable >= 0 && fchmod(readable, mode) == 0 ? 0 : -errno;
+}
+
+static int time_directory(int fd, const struct timespec times[2])
+{
+    if (utimensat(fd, "", times, AT_EMPTY_PATH) == 0)
+        return 0;
+    return errno == EINVAL && utimensat(fd, ".", times, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
+}
+
+static int set_directory_acl(int fd, const char *name, const void *value, size_t size)
+{
+    AUTO_CLOSE int readable = size > 0 ? openat(fd, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    return size == 0 || (readable >= 0 && fsetxattr(readable, name, value, size, 0) == 0) ? 0 : -errno;
+}
+
+static int failed(const char *op, const char *path, int error)
+{
+    return err_no(op, path, -error);
+}
+
+static int finish_directory(void *context, const char *path, const struct dirs_entry *e)
+{
+    struct extract *x = context;
+    struct stat st;
+    struct timespec times[2];
+    AUTO_CLOSE int fd = path_open_directory(x->root, path, x->parents.no_links);
+    bool same = fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == e->device && st.st_ino == e->inode;
+    // Entries that came later may have put another one there; nobody else may (CVE-2024-12718).
+    if (!same && x->removed_directories)
+        return 0;
+    if (!same)
+        return fd < 0 ? failed("open", path, fd) : failed("open", path, -ESTALE);
+    // ACLs while it can still be opened; the mode again after them, as they change it.
+    int error = set_directory_acl(fd, ATTRIBUTE_ACL_DEFAULT, e->inherited, e->inherited_size);
+    if (error == 0)
+        error = set_directory_acl(fd, ATTRIBUTE_ACL_ACCESS, e->access, e->access_size);
+    if (error < 0)
+        return failed("setxattr", path, error);
+    if ((st.st_mode & 07777) != e->mode || e->access_size > 0)
+        error = chmod_directory(fd, e->mode);
+    if (error < 0)
+        return failed("chmod", path, error);
+    to_times(&e->mtime, e->has_atime ? &e->atime : NULL, times);
+    error = time_directory(fd, times);
+    return error < 0 ? failed("utimensat", path, error) : 0;
+}
+
+int meta_directories(struct extract *x)
+{
+    return dirs_each(&x->dirs, finish_directory, x);
+}
