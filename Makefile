@@ -32,6 +32,7 @@ inroot: build-static.sh $(SOURCES) $(HEADERS)
 # -- the sanitizer build, and the unit tests on it ---------------------------------------------
 
 WARN     = -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
+LIBS     = -lcap-ng -lisal -lzstd
 DYN_CC   = gcc
 DYN_FLAGS = -std=gnu17 -O1 -g -fno-omit-frame-pointer -D_GNU_SOURCE -iquote . $(WARN) -MMD -MP \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
@@ -40,7 +41,7 @@ dynamic: build/dynamic/inroot
 unit: $(UNIT)
 
 build/dynamic/inroot: build/dynamic/helper.o build/dynamic/test/sanitizers.o build/dynamic/libinroot.a
-	$(DYN_CC) $(DYN_FLAGS) -o $@ $^ -lcap-ng
+	$(DYN_CC) $(DYN_FLAGS) -o $@ $^ $(LIBS)
 
 build/dynamic/libinroot.a: $(LIBRARY:%.c=build/dynamic/%.o)
 	@rm -f $@
@@ -52,7 +53,7 @@ build/dynamic/%.o: %.c Makefile
 
 build/dynamic/unit/%: test/unit/%.c build/dynamic/libinroot.a Makefile
 	@mkdir -p $(@D)
-	$(DYN_CC) $(DYN_FLAGS) -o $@ $< build/dynamic/libinroot.a -lcmocka -lcap-ng
+	$(DYN_CC) $(DYN_FLAGS) -o $@ $< build/dynamic/libinroot.a -lcmocka $(LIBS)
 
 # -- fuzzing: the same sources, watched by libFuzzer -------------------------------------------
 
@@ -70,7 +71,7 @@ build/fuzz/%.o: %.c Makefile
 
 build/fuzz/bin/%: test/fuzz/%.c build/fuzz/libinroot.a Makefile
 	@mkdir -p $(@D)
-	clang $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< build/fuzz/libinroot.a -lcap-ng
+	clang $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< build/fuzz/libinroot.a $(LIBS)
 
 # Each target in turn; what it learns is kept in build/fuzz/corpus, what it breaks in build/fuzz/found.
 fuzz:

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Makes ./inroot: one static-PIE executable of musl, libcap-ng and the sources of this tree.
+# Makes ./inroot: one static-PIE executable of musl, libcap-ng, the inflate of ISA-L, the decoder of
+# libzstd and the sources of this tree.
 #
-#   ./build-static.sh                  fetches libcap-ng's source package with apt-get
-#   SOURCES=DIR ./build-static.sh      offline: takes the tarball from DIR
+#   ./build-static.sh                  fetches the libraries' source packages with apt-get
+#   SOURCES=DIR ./build-static.sh      offline: takes the tarballs from DIR
 #
 # Needs no root and changes nothing on the system: all that is made lies below build/, and ./inroot.
 # CC names another gcc (a cross compiler too, with musl of that architecture installed).
@@ -18,12 +19,16 @@ CC=${CC:-gcc}
 out=build/static
 store=build/third-party
 
-# Accepted source tarballs, the preferred version first: name, version, SHA-256. Mirrors drop old versions
-# with a point release; a new one is read before it gets a row here. Upstream's files as they are: one of
-# Debian's patches lets capng_apply() succeed when the bounding set was not dropped, and links syslog().
+# Accepted source tarballs, of each package the preferred version first: package, version, compression,
+# SHA-256. Mirrors drop old versions with a point release; a new one is read before it gets a row here.
+# Upstream's files as they are: one of Debian's patches lets capng_apply() succeed when the bounding set
+# was not dropped, and links syslog(); those of the other two are for s390x, the compressor and tests.
 accepted='
-libcap-ng 0.8.3 bed6f6848e22bb2f83b5f764b2aef0ed393054e803a8e3a8711cb2a39e6b492d
+libcap-ng 0.8.3        gz  bed6f6848e22bb2f83b5f764b2aef0ed393054e803a8e3a8711cb2a39e6b492d
+libisal   2.30.0       xz  f363f1be3d657d5676cef5253ee2233e60116e2fa9c9de86881185bf81e0e4b8
+libzstd   1.5.4+dfsg2  xz  8cf4bbb65e77ec348d052c8d6230eba66d435bddf64c8b5be2fcb16880c19953
 '
+packages='libcap-ng libisal libzstd'
 
 die() {
     printf 'build-static.sh: %s\n' "$1" >&2
@@ -33,26 +38,30 @@ die() {
 # -- what the machine must have ----------------------------------------------------------------
 
 need_tools() {
-    missing=
-    for tool in "$CC" ld strip tar gzip sha256sum; do
-        command -v "$tool" >/dev/null || missing="$missing $tool"
-    done
     arch=$(uname -m)
     multiarch=$arch-linux-gnu
     if command -v "$CC" >/dev/null; then
         multiarch=$("$CC" -print-multiarch)
         arch=${multiarch%%-*}
     fi
-    case $arch in x86_64|aarch64) ;; *) die "the architecture \"$arch\" is not supported" ;; esac
+    case $arch in
+        x86_64) assembler=nasm ;;
+        aarch64) assembler= ;;
+        *) die "the architecture \"$arch\" is not supported" ;;
+    esac
+    missing=
+    for tool in "$CC" ld strip tar gzip xz sha256sum $assembler; do
+        command -v "$tool" >/dev/null || missing="$missing $tool"
+    done
     musl=/usr/lib/$arch-linux-musl
     for file in "$musl/rcrt1.o" "$musl/libc.a" "/usr/include/$multiarch/asm/unistd.h"; do
         [ -e "$file" ] || missing="$missing $file"
     done
     [ -z "$missing" ] || die "missing:$missing
-as root: apt-get install gcc binutils musl-tools linux-libc-dev"
+as root: apt-get install gcc binutils musl-tools linux-libc-dev xz-utils${assembler:+ $assembler}"
 }
 
-# -- libcap-ng's source ------------------------------------------------------------------------
+# -- the libraries' sources --------------------------------------------------------------------
 
 # The sources that apt itself would read, as deb-src entries, into directory $1. Options, Signed-By,
 # suites and disabled entries stay as they are.
@@ -75,13 +84,13 @@ derive_sources() {
     [ ! -e "$1/all.list" ] || sort -u -o "$1/all.list" "$1/all.list"    # "deb" and "deb-src" of one place
 }
 
-# Fetches the source tarballs of package $1 into directory $2, in an apt state directory of our own.
+# Fetches the source tarballs of the packages named into $sources, in an apt state directory of our own.
 fetch() {
-    command -v apt-get >/dev/null || die "no apt-get here: set SOURCES=DIR to where the tarball of $1 is"
-    echo "fetching the source package $1" >&2
+    command -v apt-get >/dev/null || die "no apt-get here: set SOURCES=DIR to where the tarballs of $* are"
+    echo "fetching the source packages $*" >&2
     state=$PWD/build/apt
     rm -rf "$state"
-    mkdir -p "$state/parts" "$state/lists/partial" "$state/cache/archives/partial" "$2"
+    mkdir -p "$state/parts" "$state/lists/partial" "$state/cache/archives/partial" "$sources"
     derive_sources "$state/parts"
     # The hooks that are cleared work on the system's own state; without a sandbox user apt neither
     # warns of a directory that _apt can't enter nor needs one.
@@ -98,15 +107,15 @@ APT::Sandbox::User "";
 END
     # One source out of order does not matter as long as the package is found: the checksum decides.
     apt-get -qq -c "$state/apt.conf" update || true
-    (cd "$2" && apt-get -qq -c "$state/apt.conf" source --download-only --tar-only "$1") ||
-        die "can't fetch the source package $1: set SOURCES=DIR to where its tarball is"
+    (cd "$sources" && apt-get -qq -c "$state/apt.conf" source --download-only --tar-only "$@") ||
+        die "can't fetch the source packages $*: set SOURCES=DIR to where their tarballs are"
     rm -rf "$state"
 }
 
-# Finds the accepted tarball of package $1 in directory $2: sets $version, $sum and $tarball.
+# Finds the accepted tarball of package $1 in $sources: sets $version, $sum and $tarball.
 find_accepted() {
-    while read -r name version sum; do
-        tarball=$2/${1}_$version.orig.tar.gz
+    while read -r name version compression sum; do
+        tarball=$sources/${1}_$version.orig.tar.$compression
         [ "$name" != "$1" ] || [ ! -e "$tarball" ] || return 0
     done <<END
 $accepted
@@ -114,11 +123,9 @@ END
     return 1
 }
 
-get_source() {
-    sources=${offline:-$store/sources}
-    [ -n "$offline" ] || find_accepted "$1" "$sources" || fetch "$1" "$sources"
-    if ! find_accepted "$1" "$sources"; then
-        found=$(cd "$sources" && echo "$1"_*.tar.*)
+check_source() {
+    if ! find_accepted "$1"; then
+        found=$(cd "$sources" && echo "$1"_*.orig.tar.*)
         case $found in
             *\**) die "there is no source tarball of $1 in $sources" ;;
             *) die "unknown version of $1: $found (its version and SHA-256 are not in build-static.sh)" ;;
@@ -126,6 +133,19 @@ get_source() {
     fi
     printf '%s  %s\n' "$sum" "$tarball" | sha256sum --check --quiet - ||
         die "$tarball is not the accepted $1 $version: its SHA-256 is another"
+}
+
+# All of them, before anything is built; what is missing comes with one call of apt-get.
+get_sources() {
+    sources=${offline:-$store/sources}
+    wanted=
+    for package in $packages; do
+        find_accepted "$package" || wanted="$wanted $package"
+    done
+    [ -n "$offline" ] || [ -z "$wanted" ] || fetch $wanted
+    for package in $packages; do
+        check_source "$package"
+    done
 }
 
 # -- compiling ---------------------------------------------------------------------------------
@@ -149,46 +169,31 @@ END
 warnings='-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2
 -Werror=implicit -Werror=incompatible-pointer-types -Werror=int-conversion -Werror=return-type'
 
-# $1 object, $2 source, further flags. Relative names and the prefix map keep the folder out of the result.
+# $1 object, $2 source, further flags (nasm knows -O2 and -I too).
+# Relative names and the prefix map keep the folder out of the result.
 compile() {
     object=$1 source=$2
     shift 2
-    "$CC" "@$out/flags" "-ffile-prefix-map=$PWD=." "$@" -c -o "$object" "$source"
+    case $source in
+        *.asm) nasm -f elf64 "$@" -o "$object" "$source" ;;
+        *) "$CC" "@$out/flags" "-ffile-prefix-map=$PWD=." "$@" -c -o "$object" "$source" ;;
+    esac
 }
 
-# libcap-ng once for each version, compiler and set of flags. Two files need no configure: these are the
-# answers it would give for musl, without pthread.h (its only use is an atfork handler).
-build_capng() {
-    config='#define HAVE_LINUX_MAGIC_H 1
-#define HAVE_LINUX_SECUREBITS_H 1
-#define HAVE_SYSCALL_H 1
-#define HAVE_SYS_XATTR_H 1'
-    key=$({ "$CC" --version; sha256sum "$musl/libc.a"; cat "$out/flags"; echo "$config"; } | sha256sum | cut -c1-12)
-    capng=$store/libcap-ng-$version-$key
-    [ ! -e "$capng/libcap-ng.a" ] || return 0
-    rm -rf "$capng"
-    mkdir -p "$capng"
-    tar -xzf "$tarball" -C "$capng" --strip-components=2 --no-same-owner \
-        "libcap-ng-$version/src/cap-ng.c" "libcap-ng-$version/src/cap-ng.h" \
-        "libcap-ng-$version/src/lookup_table.c" "libcap-ng-$version/src/captab.h"
-    printf '%s\n' "$config" > "$capng/config.h"
-    compile "$capng/cap-ng.o" "$capng/cap-ng.c" "-I$capng"
-    compile "$capng/lookup_table.o" "$capng/lookup_table.c" "-I$capng"
-    ar rcsD "$capng/libcap-ng.a" "$capng/cap-ng.o" "$capng/lookup_table.o"
-}
-
-# Every source, a few at a time; $objects in the order of the globs.
-build_objects() {
-    rm -rf "$out/obj"
+# Flags $1, further sources: compiled a few at a time; $objects in their order.
+compile_all() {
+    flags=$1
+    shift
     cpus=$(nproc)
     objects=
     count=0
-    for source in helper.c cmd/*.c plan/*.c root/*.c archive/*.c seccomp/*.c sys/*.c; do
-        [ -e "$source" ] || continue
-        object=$out/obj/${source%.c}.o
+    for source; do
+        [ -e "$source" ] || continue    # a glob without a match
+        object=$out/obj/${source%.*}.o
         objects="$objects $object"
         mkdir -p "${object%/*}"
-        compile "$object" "$source" -iquote . "-I$capng" $warnings &
+        rm -f "$object"
+        compile "$object" "$source" $flags &
         count=$((count + 1))
         [ $((count % cpus)) -ne 0 ] || wait
     done
@@ -198,6 +203,99 @@ build_objects() {
     done
 }
 
+# -- the libraries -----------------------------------------------------------------------------
+
+# Package $1, once for each version, compiler and text of this script: from $src come the archive $lib/$1.a
+# and $lib/include, with the headers where Debian's -dev package has them. Adds both to the link and the
+# compiler's flags.
+build_library() {
+    find_accepted "$1"
+    key=$({ "$CC" --version; [ -z "$assembler" ] || "$assembler" --version
+            sha256sum "$musl/libc.a"; cat "$out/flags" build-static.sh; } | sha256sum | cut -c1-12)
+    lib=$store/$1-$version-$key
+    src=$lib/src
+    archives="$archives $lib/$1.a"
+    includes="$includes -isystem $lib/include"
+    [ ! -e "$lib/$1.a" ] || return 0
+    rm -rf "$lib"
+    mkdir -p "$src" "$lib/include"
+    case $1 in
+        libcap-ng) build_libcap_ng ;;
+        libisal) build_libisal ;;
+        libzstd) build_libzstd ;;
+    esac
+    "$("$CC" -print-prog-name=ar)" rcsD "$lib/$1.a" $objects
+}
+
+# What the patterns name in the tarball, without its top folder.
+unpack() {
+    tar -xf "$tarball" -C "$src" --strip-components=1 --no-same-owner --wildcards "$@"
+}
+
+# Two files need no configure: these are the answers it would give for musl, without pthread.h (its only use
+# is an atfork handler).
+build_libcap_ng() {
+    unpack '*/src/*.[ch]'
+    cp "$src/src/cap-ng.h" "$lib/include"
+    cat > "$src/config.h" <<'END'
+#define HAVE_LINUX_MAGIC_H 1
+#define HAVE_LINUX_SECUREBITS_H 1
+#define HAVE_SYSCALL_H 1
+#define HAVE_SYS_XATTR_H 1
+END
+    compile_all "-I$src" "$src/src/cap-ng.c" "$src/src/lookup_table.c"
+}
+
+# Inflate alone: the link drops the rest of these files, and with it all that they want of the compressor.
+# Upstream's own dispatch by CPU would keep that, so here is one of the same macros for what inflate calls.
+# Adler-32 is zlib's checksum: nothing here needs it to be fast.
+build_libisal() {
+    unpack '*/include' '*/igzip' '*/crc'
+    mkdir "$lib/include/isa-l"
+    cp "$src/include/igzip_lib.h" "$src/include/types.h" "$lib/include/isa-l"
+    case $arch in
+        x86_64)
+            cat > "$src/dispatch.asm" <<'END'
+default rel
+%include "reg_sizes.asm"
+%include "multibinary.asm"
+extern adler32_base
+extern crc32_gzip_refl_base, crc32_gzip_refl_by8, crc32_gzip_refl_by8_02
+extern decode_huffman_code_block_stateless_base
+extern decode_huffman_code_block_stateless_01, decode_huffman_code_block_stateless_04
+
+mbin_interface crc32_gzip_refl
+mbin_dispatch_init_clmul crc32_gzip_refl, crc32_gzip_refl_base, \
+    crc32_gzip_refl_by8, crc32_gzip_refl_by8_02, crc32_gzip_refl_by8_02
+
+mbin_interface decode_huffman_code_block_stateless
+mbin_dispatch_init5 decode_huffman_code_block_stateless, decode_huffman_code_block_stateless_base, \
+    decode_huffman_code_block_stateless_01, decode_huffman_code_block_stateless_01, \
+    decode_huffman_code_block_stateless_04
+
+mbin_interface isal_adler32
+mbin_dispatch_init2 isal_adler32, adler32_base
+END
+            dispatch="$src/dispatch.asm $src/igzip/rfc1951_lookup.asm
+                $src/igzip/igzip_decode_block_stateless_01.asm $src/igzip/igzip_decode_block_stateless_04.asm
+                $src/crc/crc32_gzip_refl_by8.asm $src/crc/crc32_gzip_refl_by8_02.asm" ;;
+        *)
+            dispatch="$src/igzip/igzip_base_aliases.c $src/crc/crc_base_aliases.c" ;;
+    esac
+    compile_all "-O2 -I$src/include/ -I$src/igzip/" $dispatch "$src/igzip/igzip_inflate.c" \
+        "$src/igzip/igzip.c" "$src/igzip/hufftables_c.c" "$src/igzip/adler32_base.c" "$src/crc/crc_base.c"
+}
+
+# The decoder alone, of the current format, in one thread; it finds out by itself if the CPU has BMI2.
+build_libzstd() {
+    unpack '*/lib/common' '*/lib/decompress' '*/lib/zstd*.h'
+    cp "$src/lib/zstd.h" "$src/lib/zstd_errors.h" "$lib/include"
+    compile_all '-O2 -DZSTD_LEGACY_SUPPORT=0 -DZSTD_STRIP_ERROR_STRINGS -DZSTD_TRACE=0 -DXXH_NAMESPACE=ZSTD_' \
+        "$src"/lib/common/*.c "$src"/lib/decompress/*.[cS]
+}
+
+# -- inroot ------------------------------------------------------------------------------------
+
 # By hand, with rcrt1.o: musl-gcc's spec file ignores -static-pie.
 # noseparate-code: code and constants share one segment, so there are fewer pages to map and to fault in.
 link_inroot() {
@@ -205,16 +303,20 @@ link_inroot() {
         -Wl,--no-dynamic-linker,--gc-sections,--build-id=none \
         -Wl,-z,relro,-z,now,-z,text,-z,noexecstack,-z,noseparate-code \
         -Wl,-Map="$out/inroot.map" \
-        "$musl/rcrt1.o" "$musl/crti.o" $objects "$capng/libcap-ng.a" "$musl/libc.a" \
+        "$musl/rcrt1.o" "$musl/crti.o" $objects $archives "$musl/libc.a" \
         "$("$CC" -print-libgcc-file-name)" "$musl/libc.a" "$musl/crtn.o"
-    strip --strip-all --remove-section=.comment -o "$out/inroot" "$out/inroot.debug"
+    "$("$CC" -print-prog-name=strip)" --strip-all --remove-section=.comment -o "$out/inroot" "$out/inroot.debug"
     mv "$out/inroot.debug" "$out/inroot.map" build
     mv "$out/inroot" inroot             # a rename: an inroot that runs is left alone
 }
 
 need_tools
-get_source libcap-ng
 write_flags
-build_capng
-build_objects
+get_sources
+archives='' includes=''
+for package in $packages; do
+    build_library "$package"
+done
+compile_all "-iquote . $includes $warnings" \
+    helper.c cmd/*.c plan/*.c root/*.c archive/*.c seccomp/*.c sys/*.c
 link_inroot

@@ -12,14 +12,13 @@
 #include <zstd_errors.h>
 
 enum {
-    READ_SIZE = 128 << 10,
     RATIO_FREE = 16 << 20,                           // a small archive may be packed as tightly as it likes
     WORKSPACE = (1 << DECODE_WINDOW_LOG) + (1 << 20) // the window, and what ZSTD_estimateDStreamSize() adds
 };
 
 static struct {
     const struct decode_job *job;
-    unsigned char in[READ_SIZE];
+    unsigned char in[INPUT_BUFFER]; // as much as was read before, to begin with
     size_t at, end;        // of `in`
     unsigned slot, unread; // the slot being filled; how many before it were not answered yet
     size_t filled;

@@ -4,15 +4,17 @@
 # command that installs what is missing is printed (anyone else) and the exit status is 1.
 set -eu
 
+libraries="libcap-ng-dev libisal-dev libzstd-dev"
 packages=
 for group; do
     case $group in
-        build) packages="$packages gcc binutils musl-tools linux-libc-dev" ;;
+        build) packages="$packages gcc binutils musl-tools linux-libc-dev xz-utils"
+               [ "$(uname -m)" != x86_64 ] || packages="$packages nasm" ;;
         demo)  packages="$packages busybox-static util-linux" ;;
         bench) packages="$packages gcc libc6-dev musl-tools python3 busybox-static bubblewrap runc time" ;;
-        fuzz)  packages="$packages clang libclang-rt-dev libc6-dev libcap-ng-dev" ;;
-        lint)  packages="$packages gcc libc6-dev libcap-ng-dev clang-tidy cppcheck" ;;
-        check) packages="$packages libc6-dev libcap-ng-dev libcmocka-dev python3-pytest strace file git
+        fuzz)  packages="$packages clang libclang-rt-dev libc6-dev $libraries" ;;
+        lint)  packages="$packages gcc libc6-dev $libraries clang-tidy cppcheck" ;;
+        check) packages="$packages libc6-dev $libraries libcmocka-dev python3-pytest strace file git
                                    busybox-static bubblewrap mmdebstrap uidmap util-linux libcap2-bin
                                    squashfs-tools e2fsprogs golang-go man-db procps" ;;
         *) echo "test/deps.sh: unknown group \"$group\"" >&2; exit 2 ;;
