@@ -39,7 +39,7 @@ static int allocate(struct dirs *d, size_t size, uint32_t *reference)
         d->chunk[d->chunks++] = chunk;
         d->used = 0;
     }
-    *reference = (uint32_t)((d->chunks - 1) * (DIRS_CHUNK / UNIT) + d->used / UNIT + 1);
+    *reference = (uint32_t)((size_t)(d->chunks - 1) * (DIRS_CHUNK / UNIT) + d->used / UNIT + 1);
     d->used += size;
     return 0;
 }

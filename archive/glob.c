@@ -5,19 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-int globs_add(struct globs *globs, const char *pattern)
+int globs_add(struct globs *globs, const char *pattern, size_t n)
 {
     if (globs->count == GLOBS_MAX)
         return -E2BIG;
     if (globs->count == globs->room) {
         unsigned room = globs->room == 0 ? 16 : 2 * globs->room;
-        const char **bigger = reallocarray(globs->pattern, room, sizeof(*bigger));
+        char **bigger = reallocarray(globs->pattern, room, sizeof(*bigger));
         if (bigger == NULL)
             return -ENOMEM;
         globs->pattern = bigger;
         globs->room = room;
     }
-    globs->pattern[globs->count++] = pattern;
+    char *copy = strndup(pattern, n);
+    if (copy == NULL)
+        return -ENOMEM;
+    globs->pattern[globs->count++] = copy;
     return 0;
 }
 

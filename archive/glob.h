@@ -10,12 +10,12 @@
 enum { GLOBS_MAX = 4096 };
 
 struct globs {
-    const char **pattern; // not owned
+    char **pattern; // its own copies, which live as long as the process
     unsigned count, room;
 };
 
-// Adds a pattern, which must stay. 0 or -ENOMEM, -E2BIG; not recorded.
-int globs_add(struct globs *globs, const char *pattern);
+// Adds the first `n` bytes of `pattern`. 0 or -ENOMEM, -E2BIG; not recorded.
+int globs_add(struct globs *globs, const char *pattern, size_t n);
 
 // Whether the pattern matches the whole of the first `n` bytes of `text`.
 bool glob_matches(const char *pattern, const char *text, size_t n);

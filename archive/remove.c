@@ -66,7 +66,7 @@ static int descend(const char *name)
 // By "..", which can lead anywhere once the directory was moved: it must be the one that we came from.
 static int ascend(void)
 {
-    struct place place;
+    struct place place = {0, 0};
     AUTO_CLOSE int fd = open_directory(tree.fd, "..");
     int error = fd < 0 ? fd : identify(fd, &place);
     if (error < 0)

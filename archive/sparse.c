@@ -90,13 +90,13 @@ static int next_map_number(struct map_text *m, uint64_t *value)
 static int read_map(struct tar_reader *r)
 {
     struct map_text m = {r, TAR_BLOCK_SIZE};
-    uint64_t count;
+    uint64_t count = 0;
     r->regions = 0;
     int error = next_map_number(&m, &count);
     if (error == 0 && count > TAR_REGIONS_MAX)
         error = too_many(r);
     for (uint64_t i = 0; error == 0 && i < count; i++) {
-        uint64_t offset, length;
+        uint64_t offset = 0, length = 0;
         error = next_map_number(&m, &offset);
         if (error == 0)
             error = next_map_number(&m, &length);

@@ -99,7 +99,7 @@ static int record_size(const struct tar_reader *r, const struct tar_header *h, u
 // GNU's L and K: up to the first NUL, and nothing may hide behind it.
 static int read_long(struct tar_reader *r, const struct tar_header *h, char *to, bool *has)
 {
-    uint64_t size;
+    uint64_t size = 0;
     int error = record_size(r, h, PATH_MAX, &size);
     if (error < 0)
         return error;
@@ -151,7 +151,7 @@ static int read_global(struct tar_reader *r, const struct tar_header *h)
 {
     const unsigned taken = PAX_BIT(PAX_UID) | PAX_BIT(PAX_GID) | PAX_BIT(PAX_MTIME) | PAX_BIT(PAX_ATIME);
     struct pax pax;
-    uint64_t size;
+    uint64_t size = 0;
     if (r->has_pax || r->has_long_name || r->has_long_link)
         return tar_refuse(r, "pax", "a global header between an entry and its own");
     int error = record_size(r, h, PAX_MAX, &size);
@@ -184,16 +184,25 @@ static void copy_field(char *to, const char *field, size_t n)
     to[n] = '\0';
 }
 
+static bool copy_text(char to[PATH_MAX], const char *text)
+{
+    size_t n = strlen(text);
+    if (n >= PATH_MAX)
+        return false;
+    memcpy(to, text, n + 1);
+    return true;
+}
+
 static int take_names(struct tar_reader *r, const struct tar_header *h, enum tar_format format)
 {
     unsigned has = r->has_pax ? r->pax.has : 0;
     char *name = r->name;
     if (!r->has_long_name) {
-        size_t prefix = format == TAR_USTAR ? sizeof(h->prefix) : format == TAR_STAR ? sizeof(h->star.prefix) : 0;
+        size_t room = format == TAR_USTAR ? sizeof(h->prefix) : format == TAR_STAR ? sizeof(h->star.prefix) : 0;
+        size_t prefix = strnlen(h->prefix, room);
         // Who takes it for a ustar header reads on into the times.
-        if (format == TAR_STAR && strnlen(h->star.prefix, prefix) == prefix && h->star.atime[0] != '\0')
+        if (format == TAR_STAR && prefix == room && h->star.atime[0] != '\0')
             return tar_refuse(r, "name", "a star header whose prefix fills its field");
-        prefix = strnlen(h->prefix, prefix);
         memcpy(name, h->prefix, prefix);
         if (prefix > 0)
             name[prefix++] = '/';
@@ -204,15 +213,10 @@ static int take_names(struct tar_reader *r, const struct tar_header *h, enum tar
     const char *path = (has & PAX_BIT(PAX_SPARSE_NAME)) != 0 ? r->pax.sparse_name
                        : (has & PAX_BIT(PAX_PATH)) != 0      ? r->pax.path
                                                              : NULL;
-    if (path != NULL && strlen(path) >= sizeof(r->name))
+    if (path != NULL && !copy_text(name, path))
         return fault_at("name", r->name, r->entry.offset, ENAMETOOLONG, "a name of more than 4095 bytes");
-    if (path != NULL)
-        strcpy(name, path);
-    if ((has & PAX_BIT(PAX_LINKPATH)) != 0) {
-        if (strlen(r->pax.linkpath) >= sizeof(r->link))
-            return fault_at("link", r->name, r->entry.offset, ENAMETOOLONG, "a target of more than 4095 bytes");
-        strcpy(r->link, r->pax.linkpath);
-    }
+    if ((has & PAX_BIT(PAX_LINKPATH)) != 0 && !copy_text(r->link, r->pax.linkpath))
+        return fault_at("link", r->name, r->entry.offset, ENAMETOOLONG, "a target of more than 4095 bytes");
     r->entry.name = r->name;
     r->entry.link = r->link;
     return 0;
@@ -316,7 +320,7 @@ static bool has_gnu_times(const struct tar_header *h)
 static int take_entry(struct tar_reader *r, const struct tar_header *h, enum tar_format format)
 {
     struct tar_entry *e = &r->entry;
-    int64_t mode;
+    int64_t mode = 0;
     int error = take_names(r, h, format);
     if (error == 0)
         error = take_type(r, h, format);

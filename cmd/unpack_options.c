@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/xattr.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -92,9 +93,9 @@ static int take_devices(struct plan *p, const char *option, const char *value)
     return 0;
 }
 
-static int add_glob(struct globs *globs, const char *option, const char *pattern)
+static int add_glob(struct globs *globs, const char *option, const char *pattern, size_t n)
 {
-    int error = globs_add(globs, pattern);
+    int error = globs_add(globs, pattern, n);
     if (error == 0)
         return 0;
     return plan_usage(option, pattern, error == -E2BIG ? "more than 4096 patterns" : "no memory");
@@ -102,10 +103,7 @@ static int add_glob(struct globs *globs, const char *option, const char *pattern
 
 static int take_xattr_word(struct plan *p, const char *option, const char *word, size_t n)
 {
-    char *pattern = strndup(word, n); // lives as long as the process
-    if (pattern == NULL)
-        return plan_usage(option, word, "no memory");
-    return add_glob(&p->unpack->extract.xattrs, option, pattern);
+    return add_glob(&p->unpack->extract.xattrs, option, word, n);
 }
 
 static int take_xattrs(struct plan *p, const char *option, const char *value)
@@ -128,7 +126,7 @@ static int take_pattern(struct globs *globs, const char *option, const char *val
 {
     if (value[0] == '\0')
         return plan_usage(option, value, "an empty pattern");
-    return add_glob(globs, option, value);
+    return add_glob(globs, option, value, strlen(value));
 }
 
 static int take_include(struct plan *p, const char *option, const char *value)
@@ -141,42 +139,43 @@ static int take_exclude(struct plan *p, const char *option, const char *value)
     return take_pattern(&p->unpack->extract.exclude, option, value);
 }
 
-// One pattern a line; read at once, while the paths are the caller's.
+static int add_lines(struct globs *globs, const char *option, const char *text, size_t n)
+{
+    const char *end = text + n;
+    if (memchr(text, '\0', n) != NULL)
+        return plan_usage(option, NULL, "a NUL byte in a pattern");
+    while (text < end) {
+        const char *stop = memchr(text, '\n', (size_t)(end - text));
+        size_t length = (size_t)((stop != NULL ? stop : end) - text);
+        int error = length > 0 ? add_glob(globs, option, text, length) : 0;
+        if (error < 0)
+            return error;
+        text += length + 1;
+    }
+    return 0;
+}
+
+// One pattern a line; read at once, while paths are the caller's.
 static int take_exclude_from(struct plan *p, const char *option, const char *value)
 {
-    AUTO_CLOSE int opened = -1;
+    static char text[EXCLUDES_BYTES + 1];
+    bool named = strncmp(value, "fd:", 3) == 0;
     int fd;
-    if (strncmp(value, "fd:", 3) == 0) {
+    if (named) {
         int error = options_fd(option, value + 3, &fd);
         if (error < 0)
             return error;
-    } else if ((fd = opened = open(value, O_RDONLY | O_CLOEXEC | O_NOCTTY)) < 0) {
+    } else if ((fd = open(value, O_RDONLY | O_CLOEXEC | O_NOCTTY)) < 0) {
         return plan_usage(option, value, strerror(errno));
     }
-    char *text = malloc(EXCLUDES_BYTES + 1);
-    if (text == NULL)
-        return plan_usage(option, value, "no memory");
-    ssize_t n = fd_read_all(fd, text, EXCLUDES_BYTES + 1, option);
-    if (n < 0 || n > EXCLUDES_BYTES) {
-        free(text);
-        return n < 0 ? plan_usage(option, value, strerror((int)-n))
-                     : plan_usage(option, value, "more than 1 MiB of patterns");
-    }
-    text[n] = '\0';
-    if (strlen(text) != (size_t)n) {
-        free(text);
-        return plan_usage(option, value, "a NUL byte in a pattern");
-    }
-    for (char *line = text; line != NULL;) {
-        char *end = strchr(line, '\n');
-        if (end != NULL)
-            *end++ = '\0';
-        int error = line[0] != '\0' ? add_glob(&p->unpack->extract.exclude, option, line) : 0;
-        if (error < 0)
-            return error;
-        line = end;
-    }
-    return 0; // the patterns point into `text`
+    ssize_t n = fd_read_all(fd, text, sizeof(text), option);
+    if (!named)
+        close(fd);
+    if (n < 0)
+        return plan_usage(option, value, strerror((int)-n));
+    if (n > EXCLUDES_BYTES)
+        return plan_usage(option, value, "more than 1 MiB of patterns");
+    return add_lines(&p->unpack->extract.exclude, option, text, (size_t)n);
 }
 
 static int take_existing(struct plan *p, const char *option, const char *value)
@@ -353,9 +352,9 @@ int unpack_check(struct plan *p, const struct caps_privilege *held)
     if (o->has_owner && (o->map_uid.count + o->map_gid.count > 0 || (u->has_same_owner && o->same_owner)))
         return plan_usage("--chown", NULL, "it excludes --same-owner, --map-uid and --map-gid");
     if (!u->has_xattrs) {
-        int error = add_glob(&o->xattrs, "--xattrs", "user.*");
+        int error = add_glob(&o->xattrs, "--xattrs", "user.*", strlen("user.*"));
         if (error == 0 && layer)
-            error = add_glob(&o->xattrs, "--xattrs", "security.capability");
+            error = add_glob(&o->xattrs, "--xattrs", XATTR_NAME_CAPS, strlen(XATTR_NAME_CAPS));
         if (error < 0)
             return error;
     }

@@ -64,7 +64,6 @@ struct plan_unpack {
 };
 
 struct plan {
-    bool own_job;               // the helper does the job itself: nothing is executed in the root
     struct plan_unpack *unpack; // of that command
 
     // The root.
@@ -74,6 +73,7 @@ struct plan {
     enum plan_method method;
     enum plan_pivot pivot;
     bool read_only;
+    bool own_job; // the helper does the job itself: nothing is executed in the root
     enum plan_overlay overlay;
     char *upper, *work;
     bool allow_host_proc;

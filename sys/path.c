@@ -168,9 +168,10 @@ static int walk_in_root(int root, const char *path, bool no_links)
     w.here = -1;
     w.links = 0;
     w.done[0] = '\0';
-    if (strlen(path) >= sizeof(w.left))
+    size_t n = strlen(path);
+    if (n >= sizeof(w.left))
         return -ENAMETOOLONG;
-    strcpy(w.left, path);
+    memcpy(w.left, path, n + 1);
     int error = start_at_root(&w);
     while (error == 0 && w.left[0] != '\0')
         error = take_component(&w, no_links);
