@@ -145,9 +145,11 @@ static int write_data(struct extract *x, int fd)
     struct tar_span span;
     for (;;) {
         uint64_t sent = 0;
-        int got = tar_send(x->reader, fd, &sent);
+        int number = 0, got = tar_send(x->reader, fd, &sent, &number);
         if (got < 0)
-            return fault_is_archives() || got == -ECANCELED ? got : extract_failed(x, "write", -got);
+            return got;
+        if (number != 0)
+            return extract_failed(x, "sendfile", number);
         x->counts.bytes += sent;
         if (sent > 0)
             continue;
@@ -268,16 +270,16 @@ static int make_hardlink(struct extract *x, int parent)
     return 0;
 }
 
-// An existing directory is entered; its metadata become the entry's, unless that is not wanted.
-static int enter_directory(struct extract *x, int parent)
+static int open_directory(int parent, const char *name)
 {
-    const struct extract_options *o = x->o;
-    if (o->policy == POLICY_STRICT)
-        return place_clear(x, parent, 0);
-    AUTO_CLOSE int fd = openat(parent, name_leaf(&x->name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    if (!o->overwrite_dir || o->existing == EXISTING_KEEP)
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd >= 0 ? fd : -errno;
+}
+
+// An existing directory is entered; its metadata become the entry's, unless that is not wanted.
+static int take_directory(struct extract *x, int fd)
+{
+    if (!x->o->overwrite_dir || x->o->existing == EXISTING_KEEP)
         return KEPT;
     return meta_directory(x, fd, false);
 }
@@ -291,16 +293,18 @@ static int make_directory(struct extract *x, int parent)
     for (unsigned tries = 0; mkdirat(parent, leaf, early) != 0; tries++) {
         if (errno != EEXIST)
             return extract_failed(x, "mkdir", errno);
-        int done = enter_directory(x, parent);
-        if (done != -ENOTDIR && done != -ELOOP)
-            return done >= 0 || fault_is_archives() ? done : extract_failed(x, "open", -done);
+        AUTO_CLOSE int there = x->o->policy == POLICY_STRICT ? -ENOTDIR : open_directory(parent, leaf);
+        if (there >= 0)
+            return take_directory(x, there);
+        if (there != -ENOTDIR && there != -ELOOP)
+            return extract_failed(x, "open", -there);
         int kept = place_clear(x, parent, tries);
         if (kept != 0)
             return kept;
     }
-    int fd = openat(parent, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open_directory(parent, leaf);
     if (fd < 0)
-        return extract_failed(x, "open", errno);
+        return extract_failed(x, "open", -fd);
     int error = meta_directory(x, fd, true);
     // What is in it comes next, as a rule.
     parents_keep(&x->parents, x->name.path, x->name.length, fd);
@@ -310,14 +314,9 @@ static int make_directory(struct extract *x, int parent)
 // The directory itself that the archive is extracted to.
 static int take_top(struct extract *x)
 {
-    const struct extract_options *o = x->o;
     int above = parents_open(&x->parents, x->name.path, x->name.length);
-    AUTO_CLOSE int fd = above < 0 ? above : openat(above, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return extract_failed(x, "open", above < 0 ? -above : errno);
-    if (!o->overwrite_dir || o->existing == EXISTING_KEEP)
-        return KEPT;
-    return meta_directory(x, fd, false);
+    AUTO_CLOSE int fd = above < 0 ? above : open_directory(above, ".");
+    return fd >= 0 ? take_directory(x, fd) : extract_failed(x, "open", -fd);
 }
 
 static int make(struct extract *x)

@@ -40,7 +40,7 @@ struct extract {
     gid_t group;
     bool has_owner; // else files belong to whom the kernel gives them
     bool has_attributes;
-    bool removed_directories; // by entries: a recorded one may be gone
+    bool removed_names, removed_directories; // by entries: a recorded directory may be elsewhere, or gone
     struct parents parents;
     struct dirs dirs;
 };

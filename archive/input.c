@@ -200,19 +200,24 @@ int input_skip(struct input *in, uint64_t n, uint64_t *missing)
     return 0;
 }
 
-ssize_t input_send(struct input *in, int to, uint64_t n)
+bool input_can_send(const struct input *in)
+{
+    return in->seekable && in->format == FORMAT_PLAIN && input_ready(in) == 0;
+}
+
+int input_send(struct input *in, int to, uint64_t n, uint64_t *sent, int *number)
 {
     enum { AT_ONCE = 4 << 20 }; // between two looks for signals
-    if (!in->seekable || in->format != FORMAT_PLAIN || input_ready(in) > 0)
-        return -EINVAL;
     int error = wait_for_input(in);
     if (error < 0)
         return error;
-    ssize_t sent = sendfile(to, in->fd, NULL, n < AT_ONCE ? (size_t)n : AT_ONCE);
-    if (sent < 0)
-        return -errno;
-    in->offset += (uint64_t)sent;
-    return sent;
+    ssize_t got = sendfile(to, in->fd, NULL, n < AT_ONCE ? (size_t)n : AT_ONCE);
+    if (got < 0)
+        *number = errno;
+    else
+        *sent = (uint64_t)got;
+    in->offset += *sent;
+    return 0;
 }
 
 uint64_t input_taken(const struct input *in)

@@ -71,9 +71,12 @@ static inline void input_consume(struct input *in, size_t n)
 // Consumes `n` bytes; -errno, recorded. *missing is what the stream had not.
 int input_skip(struct input *in, uint64_t n, uint64_t *missing);
 
-// Copies up to `n` bytes, of which none is ready, from a plain regular file to `to` without looking at them: how
-// many, 0 at the end of the file, -EINVAL (not recorded) where that can't be done, -errno, recorded.
-ssize_t input_send(struct input *in, int to, uint64_t n);
+// Whether the kernel can copy from here: a plain regular file, of which nothing is ready.
+bool input_can_send(const struct input *in);
+
+// Copies up to `n` bytes to `to` without looking at them: *sent, 0 at the end of the file. What sendfile(2) failed by
+// is left in *number, not recorded: it may be either side. -errno, recorded, of the pause.
+int input_send(struct input *in, int to, uint64_t n, uint64_t *sent, int *number);
 
 // What these bytes are packed with, for an error; NULL if that is not known.
 const char *input_what(const unsigned char *data, size_t n);

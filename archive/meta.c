@@ -244,6 +244,8 @@ static int finish_directory(void *context, const char *path, const struct dirs_e
     // Entries that came later may have put another one there; nobody else may (CVE-2024-12718).
     if (!same && x->removed_directories)
         return 0;
+    if (!same && x->removed_names)
+        return fault("name", path, ESTALE, "a later entry has made it the name of something else");
     if (!same)
         return fd < 0 ? failed("open", path, fd) : failed("open", path, -ESTALE);
     // ACLs while it can still be opened; the mode again after them, as they change it.

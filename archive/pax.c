@@ -77,6 +77,8 @@ static bool next_record(char *data, size_t size, size_t *at, struct record *reco
         equals++;
     if (equals == last || equals == record->key || (*last != '\n' && *last != '\0'))
         return false;
+    if (*record->key == ' ' || *record->key == '\t') // GNU tar skips them, and others see another key
+        return false;
     record->key_length = (size_t)(equals - record->key);
     record->value = equals + 1;
     record->value_length = (size_t)(last - record->value);

@@ -64,7 +64,7 @@ static int make_all(struct extract *x, const char *path, size_t length)
     return above;
 }
 
-static int lookup_failed(const struct extract *x, int error)
+static int lookup_failed(const struct extract *x, const char *op, int error)
 {
     if (error == -ENOENT)
         return extract_refuse_as(x, ENOENT, "parent", "its directory is a symbolic link that leads nowhere");
@@ -72,15 +72,18 @@ static int lookup_failed(const struct extract *x, int error)
         return extract_refuse_as(x, ELOOP, "parent", "strict: a symbolic link, or no directory, on the way to it");
     if (error == -ENOTDIR)
         return extract_refuse_as(x, ENOTDIR, "parent", "what is on the way to it is no directory");
-    return extract_failed(x, "open", -error);
+    return extract_failed(x, op, -error);
 }
 
 int place_open(struct extract *x)
 {
     int fd = parents_open(&x->parents, x->name.path, x->name.parent);
-    if (fd == -ENOENT)
+    if (fd >= 0)
+        return fd;
+    bool missing = fd == -ENOENT;
+    if (missing)
         fd = make_all(x, x->name.path, x->name.parent);
-    return fd >= 0 ? fd : lookup_failed(x, fd);
+    return fd >= 0 ? fd : lookup_failed(x, missing ? "mkdir" : "open", fd);
 }
 
 int place_open_target(struct extract *x)
@@ -88,7 +91,7 @@ int place_open_target(struct extract *x)
     int fd = parents_open(&x->parents, x->target.path, x->target.parent);
     if (fd == -ENOENT)
         return extract_refuse_as(x, ENOENT, "link", "the target of a hard link is not there");
-    return fd >= 0 ? fd : lookup_failed(x, fd);
+    return fd >= 0 ? fd : lookup_failed(x, "open", fd);
 }
 
 int place_clear(struct extract *x, int parent, unsigned tries)
@@ -103,6 +106,7 @@ int place_clear(struct extract *x, int parent, unsigned tries)
         return extract_failed(x, "unlink", EBUSY);
     const char *leaf = name_leaf(&x->name);
     parents_forget(&x->parents);
+    x->removed_names = true;
     if (unlinkat(parent, leaf, 0) == 0 || errno == ENOENT)
         return 0;
     if (errno != EISDIR && errno != EPERM) // what unlink(2) and POSIX say of a directory

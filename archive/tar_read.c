@@ -520,23 +520,22 @@ int tar_data(struct tar_reader *r, struct tar_span *span)
     return 1;
 }
 
-int tar_send(struct tar_reader *r, int fd, uint64_t *sent)
+int tar_send(struct tar_reader *r, int fd, uint64_t *sent, int *number)
 {
     enum { LEAST = INPUT_BUFFER }; // below that it is not worth a call of its own
     *sent = 0;
-    if (r->entry.sparse || r->left < LEAST || input_ready(r->in) > 0)
+    if (r->entry.sparse || r->left < LEAST || !input_can_send(r->in))
         return 0;
-    ssize_t n = input_send(r->in, fd, r->left);
-    if (n == -EINVAL || n == -ENOSYS) // not between these two files
+    int error = input_send(r->in, fd, r->left, sent, number);
+    if (*number == EINVAL || *number == ENOSYS) { // not between these two files
+        *number = 0;
         return 0;
-    if (n < 0)
-        return (int)n;
-    if (n == 0)
+    }
+    if (error == 0 && *number == 0 && *sent == 0)
         return truncated(r);
-    *sent = (uint64_t)n;
     r->region_at += *sent;
     r->left -= *sent;
-    return 0;
+    return error;
 }
 
 int tar_attribute(struct tar_reader *r, size_t *at, struct pax_attribute *attribute)

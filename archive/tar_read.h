@@ -85,7 +85,8 @@ int tar_next(struct tar_reader *r, const struct tar_entry **entry);
 int tar_data(struct tar_reader *r, struct tar_span *span);
 
 // Lets the kernel copy data to `fd`, whose offset is where it goes: *sent bytes, 0 if tar_data() is to be used.
-int tar_send(struct tar_reader *r, int fd, uint64_t *sent);
+// What the copying failed by is left in *number, and is not recorded.
+int tar_send(struct tar_reader *r, int fd, uint64_t *sent, int *number);
 
 // The entry's extended attributes and ACLs: as pax_next_attribute().
 int tar_attribute(struct tar_reader *r, size_t *at, struct pax_attribute *attribute);

@@ -2,7 +2,6 @@
 #include "cmd/unpack.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
@@ -87,10 +86,9 @@ static int open_own(void)
 static int open_archive(void)
 {
     err_stage("archive");
-    int fd = unpack.archive_fd >= 0 ? fd_copy(unpack.archive_fd)
-                                    : open(unpack.archive, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = unpack.archive_fd >= 0 ? fd_copy(unpack.archive_fd) : report_open(&report, unpack.archive);
     if (fd < 0)
-        return unpack.archive_fd >= 0 ? fd : err_at("open", unpack.archive);
+        return fd;
     if (unpack.archive_fd >= 0 && unpack.archive_fd <= 2 && fd_blank(unpack.archive_fd) < 0)
         return -EBADF;
     const char *name = unpack.archive_fd == STDIN_FILENO ? "standard input" : unpack.archive;
@@ -124,7 +122,9 @@ static uint64_t capabilities(void)
 
 static int confine_extraction(const struct enter *e)
 {
-    const int keep[] = {0, 1, 2, input.fd, status_fd()};
+    // Standard output only where something is written there.
+    bool prints = unpack.json || unpack.verbose;
+    const int keep[] = {prints ? STDOUT_FILENO : -1, STDERR_FILENO, input.fd, status_fd()};
     sigset_t mask = *start_mask();
     // The caller's, but for what ends the run: that is waited for where it does no harm.
     for (int number = 1; number < _NSIG; number++) {

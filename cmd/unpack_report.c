@@ -2,6 +2,7 @@
 #include "cmd/unpack_report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,7 +155,7 @@ static void tell(struct report *r)
     if (milliseconds / 1000 <= r->told)
         return;
     r->told = (long)(milliseconds / 1000);
-    status_progress(r->x->counts.entries, r->x->counts.bytes, r->in->total);
+    status_progress(r->x->counts.entries, input_taken(r->in), r->in->total);
     if (r->shows)
         show_line(r, (uint64_t)milliseconds);
 }
@@ -178,6 +179,22 @@ int report_pause(void *context, int fd)
             return got > 0 || errno == EINTR ? 0 : err_at("ppoll", r->in->name);
         tell(r);
     }
+}
+
+int report_open(struct report *r, const char *path)
+{
+    // A FIFO may have to be waited for.
+    if (sigprocmask(SIG_SETMASK, start_mask(), NULL) != 0)
+        return err_at("rt_sigprocmask", NULL);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        fd = err_at("open", path);
+    int error = start_block(false);
+    if (caught != 0)
+        error = ended(r, caught);
+    if (error < 0 && fd >= 0)
+        close(fd);
+    return error < 0 ? error : fd;
 }
 
 void report_name(void *context, const char *name)

@@ -29,6 +29,9 @@ void report_begin(struct report *r, const struct plan *plan, struct extract *x, 
 // For input.h: looks for signals, tells progress, and waits for the descriptor. -ECANCELED, recorded.
 int report_pause(void *context, int fd);
 
+// Opens the archive; a signal can end that too. -errno, recorded.
+int report_open(struct report *r, const char *path);
+
 // For extract.h: --verbose.
 void report_name(void *context, const char *name);
 
