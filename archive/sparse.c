@@ -118,9 +118,10 @@ static int take_slots(struct tar_reader *r, const void *slots, size_t count, boo
     const struct gnu_slot *slot = slots;
     for (size_t i = 0; i < count; i++, slot++) {
         int64_t offset, length;
-        if (tar_header_is_empty(slot->bytes, sizeof(slot->bytes))) {
-            if (!tar_header_is_empty(slot->offset, sizeof(slot->offset)))
-                return malformed(r);
+        bool is_empty = tar_header_is_empty(slot->bytes, sizeof(slot->bytes));
+        if (is_empty != tar_header_is_empty(slot->offset, sizeof(slot->offset)))
+            return malformed(r); // GNU tar looks at one of them for the end, Go and libarchive at the other
+        if (is_empty) {
             *ended = true;
             continue;
         }
@@ -147,6 +148,8 @@ static int read_gnu(struct tar_reader *r, const struct tar_header *h)
     int error = take_slots(r, h->gnu.map, sizeof(h->gnu.map) / sizeof(h->gnu.map[0]), &ended);
     while (error == 0 && more) {
         struct tar_extension extension;
+        if (ended) // GNU tar takes what follows for data then, others for more of the map
+            return malformed(r);
         int got = tar_block(r, &extension);
         if (got <= 0)
             return got < 0 ? got : malformed(r);

@@ -17,19 +17,10 @@ enum { STRIP_MAX = 2048, EXCLUDES_BYTES = 1 << 20 };
 
 // -- rows --------------------------------------------------------------------------------------
 
-static int find_word(const char *const *words, const char *value)
-{
-    for (int i = 0; words[i] != NULL; i++) {
-        if (strcmp(words[i], value) == 0)
-            return i;
-    }
-    return -1;
-}
-
 static int take_policy(struct plan *p, const char *option, const char *value)
 {
     static const char *const policies[] = {"layer", "data", "strict", NULL};
-    int policy = find_word(policies, value);
+    int policy = options_find(policies, value);
     if (policy < 0)
         return plan_usage(option, value, "no such policy: layer, data or strict");
     p->unpack->extract.policy = (enum extract_policy)policy;
@@ -85,7 +76,7 @@ static int take_map_gid(struct plan *p, const char *option, const char *value)
 static int take_devices(struct plan *p, const char *option, const char *value)
 {
     static const char *const ways[] = {"create", "skip", "refuse", NULL};
-    int way = find_word(ways, value);
+    int way = options_find(ways, value);
     if (way < 0)
         return plan_usage(option, value, "neither create, skip nor refuse");
     p->unpack->extract.devices = (enum extract_devices)way;
@@ -181,7 +172,7 @@ static int take_exclude_from(struct plan *p, const char *option, const char *val
 static int take_existing(struct plan *p, const char *option, const char *value)
 {
     static const char *const ways[] = {"replace", "keep", "refuse", NULL};
-    int way = find_word(ways, value);
+    int way = options_find(ways, value);
     if (way < 0)
         return plan_usage(option, value, "neither replace, keep nor refuse");
     p->unpack->extract.existing = (enum extract_existing)way;
@@ -238,7 +229,7 @@ static int take_sync(struct plan *p, const char *option, const char *value)
 static int take_progress(struct plan *p, const char *option, const char *value)
 {
     static const char *const ways[] = {"auto", "always", "never", NULL};
-    int way = find_word(ways, value);
+    int way = options_find(ways, value);
     if (way < 0)
         return plan_usage(option, value, "neither auto, always nor never");
     p->unpack->progress = (enum plan_progress)way;

@@ -7,18 +7,9 @@
 #include "sys/num.h"
 #include "sys/status.h"
 
-static int find_name(const char *const *names, const char *value)
-{
-    for (int i = 0; names[i] != NULL; i++) {
-        if (strcmp(names[i], value) == 0)
-            return i;
-    }
-    return -1;
-}
-
 int options_enter(struct plan *p, const char *option, const char *value)
 {
-    int method = find_name(plan_method_names, value);
+    int method = options_find(plan_method_names, value);
     if (method < 0)
         return plan_usage(option, value, "no such method: auto, pivot, detached, move, chroot or confined");
     p->method = (enum plan_method)method;
@@ -27,7 +18,7 @@ int options_enter(struct plan *p, const char *option, const char *value)
 
 int options_pivot(struct plan *p, const char *option, const char *value)
 {
-    int place = find_name(plan_pivot_names, value);
+    int place = options_find(plan_pivot_names, value);
     if (place <= 0)
         return plan_usage(option, value, "no such place: tmpdir or stacked");
     p->pivot = (enum plan_pivot)place;

@@ -162,6 +162,15 @@ int options_help(const char *usage, const struct option_row *rows)
     return 0;
 }
 
+int options_find(const char *const *names, const char *value)
+{
+    for (int i = 0; names[i] != NULL; i++) {
+        if (strcmp(names[i], value) == 0)
+            return i;
+    }
+    return -1;
+}
+
 int options_each_word(struct plan *p, const char *option, const char *value,
                       int (*take)(struct plan *p, const char *option, const char *word, size_t n))
 {

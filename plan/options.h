@@ -30,6 +30,9 @@ const char *options_args(size_t *size);
 // The help text of the rows on standard output; `usage` is its first lines.
 int options_help(const char *usage, const struct option_row *rows);
 
+// The place of `value` in a list that NULL ends; -1.
+int options_find(const char *const *names, const char *value);
+
 // For rows that every command has which takes ROOT.
 int options_enter(struct plan *p, const char *option, const char *value);
 int options_pivot(struct plan *p, const char *option, const char *value);
