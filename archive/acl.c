@@ -143,6 +143,20 @@ int acl_from_bytes(struct acl *acl, const void *bytes, size_t n)
     return acl->count > 0 ? 0 : -EBADMSG;
 }
 
+bool acl_is_valid(const struct acl *acl)
+{
+    unsigned count[OTHER + 1] = {0};
+    for (unsigned i = 0; i < acl->count; i++) {
+        const struct acl_entry *e = &acl->entry[i];
+        if (e->tag > OTHER || (e->tag & (e->tag - 1)) != 0 || e->tag == 0 || e->permissions > 7)
+            return false;
+        count[e->tag]++;
+    }
+    bool named = count[USER] + count[GROUP] > 0;
+    return count[USER_OBJ] == 1 && count[GROUP_OBJ] == 1 && count[OTHER] == 1 && count[MASK] <= 1 &&
+           (!named || count[MASK] == 1);
+}
+
 size_t acl_to_bytes(const struct acl *acl, void *bytes)
 {
     unsigned char *at = bytes;

@@ -23,6 +23,9 @@ struct acl {
 int acl_from_text(struct acl *acl, const char *text, size_t n);
 int acl_from_bytes(struct acl *acl, const void *bytes, size_t n);
 
+// As acl(5) has it: one entry each for owner, group and others, and a mask where others are named.
+bool acl_is_valid(const struct acl *acl);
+
 bool acl_entry_is_user(const struct acl_entry *entry);
 bool acl_entry_is_group(const struct acl_entry *entry);
 

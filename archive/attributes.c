@@ -30,7 +30,7 @@ bool attributes_are_taken(const struct globs *patterns, const char *name)
             prefix = to_be_named[i];
     }
     for (unsigned i = 0; i < patterns->count; i++) {
-        if (starts_with(patterns->pattern[i], prefix) && glob_matches(patterns->pattern[i], name, strlen(name)))
+        if (starts_with(patterns->pattern[i], prefix) && glob_matches(patterns->pattern[i], name, false))
             return true;
     }
     return false;
@@ -44,17 +44,13 @@ struct xattr_args {
     uint32_t size, flags;
 };
 
-static int set(int fd, int parent, const char *leaf, const struct pax_attribute *a)
+static int set(int fd, bool is_path, const struct pax_attribute *a)
 {
-    if (leaf == NULL)
+    if (!is_path)
         return fsetxattr(fd, a->name, a->value, a->length, 0) == 0 ? 0 : -errno;
     struct xattr_args args = {(uint64_t)(uintptr_t)a->value, (uint32_t)a->length, 0};
-    if (syscall(SYS_setxattrat, fd, "", AT_EMPTY_PATH, a->name, &args, sizeof(args)) == 0)
-        return 0;
-    // Before 6.13 only a path could be given; it is not followed.
-    if (errno != ENOSYS || fchdir(parent) != 0)
-        return -errno;
-    return lsetxattr(leaf, a->name, a->value, a->length, 0) == 0 ? 0 : -errno;
+    // Before 6.13 only a path could be given, and somebody else's file could have come there: an error.
+    return syscall(SYS_setxattrat, fd, "", AT_EMPTY_PATH, a->name, &args, sizeof(args)) == 0 ? 0 : -errno;
 }
 
 static int set_failed(const struct extract *x, const char *name, int error)
@@ -74,7 +70,7 @@ static bool is_acl(const char *name)
     return strcmp(name, ATTRIBUTE_ACL_ACCESS) == 0 || strcmp(name, ATTRIBUTE_ACL_DEFAULT) == 0;
 }
 
-int attributes_set(struct extract *x, int fd, int parent, const char *leaf)
+int attributes_set(struct extract *x, int fd, bool is_path)
 {
     struct pax_attribute a;
     size_t at = 0;
@@ -82,7 +78,7 @@ int attributes_set(struct extract *x, int fd, int parent, const char *leaf)
     while ((got = tar_attribute(x->reader, &at, &a)) > 0) {
         if (a.kind != PAX_XATTR || is_acl(a.name) || !attributes_are_taken(&x->o->xattrs, a.name))
             continue;
-        int error = set(fd, parent, leaf, &a);
+        int error = set(fd, is_path, &a);
         if (error < 0)
             return set_failed(x, a.name, error);
     }
@@ -117,6 +113,8 @@ static int take_acl(struct extract *x, const struct pax_attribute *a, void *byte
     }
     if (error < 0)
         return extract_refuse_as(x, -error, "acl", "its ACL is malformed");
+    if (!acl_is_valid(&acl))
+        return extract_refuse_as(x, EINVAL, "acl", "its ACL is not one that acl(5) allows");
     error = map_entries(x, &acl);
     if (error == 0)
         *size = acl_to_bytes(&acl, bytes);
@@ -154,10 +152,10 @@ int attributes_set_acls(struct extract *x, int fd)
     if (error < 0 || size == 0)
         return error;
     if (fsetxattr(fd, ATTRIBUTE_ACL_ACCESS, access, size, 0) == 0)
-        return 0;
-    if (errno == EINVAL)
-        return extract_refuse_as(x, EINVAL, "acl", "an ACL that Linux does not take");
+        return 1;
+    bool unmapped = errno == EINVAL; // it was looked at before
     extract_failed(x, "setxattr", errno);
-    err_hint("without --acls they are left out");
+    err_hint(unmapped ? "its ACL has an id that is not mapped in this user namespace: without --acls they are left out"
+                      : "without --acls they are left out");
     return -EPERM;
 }

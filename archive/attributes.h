@@ -14,11 +14,10 @@
 // a pattern that begins with their prefix.
 bool attributes_are_taken(const struct globs *patterns, const char *name);
 
-// Sets those that are taken and no ACLs. `fd` is open for reading or writing where `leaf` is NULL; else it is O_PATH,
-// of `leaf` in `parent`. -errno, recorded.
-int attributes_set(struct extract *x, int fd, int parent, const char *leaf);
+// Sets those that are taken and no ACLs. `fd` is open for reading or writing, or O_PATH. -errno, recorded.
+int attributes_set(struct extract *x, int fd, bool is_path);
 
-// Sets the access ACL of an open file, with --acls.
+// Sets the access ACL of an open file, with --acls: 1 if there was one, else 0; -errno, recorded.
 int attributes_set_acls(struct extract *x, int fd);
 
 // The ACLs as the kernel keeps them, in room for ACL_BYTES_MAX each; with --acls, else none.

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <isa-l/igzip_lib.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,8 +13,7 @@
 #include <zstd_errors.h>
 
 enum {
-    RATIO_FREE = 16 << 20,                           // a small archive may be packed as tightly as it likes
-    WORKSPACE = (1 << DECODE_WINDOW_LOG) + (1 << 20) // the window, and what ZSTD_estimateDStreamSize() adds
+    RATIO_FREE = 16 << 20, // a small archive may be packed as tightly as it likes
 };
 
 static struct {
@@ -71,15 +71,25 @@ static void produce(size_t n)
         wait_for_answer();
 }
 
+// The caller may have left the archive's descriptor in a state in which it does not wait.
+static ssize_t read_input(int in)
+{
+    for (;;) {
+        ssize_t n = read(in, d.in, sizeof(d.in));
+        if (n >= 0 || (errno != EINTR && errno != EAGAIN))
+            return n;
+        struct pollfd p = {.fd = in, .events = POLLIN};
+        if (errno == EAGAIN)
+            (void)poll(&p, 1, -1);
+    }
+}
+
 // False at the end of the archive.
 static bool refill(void)
 {
-    ssize_t n;
     if (d.at < d.end)
         return true;
-    do
-        n = read(d.job->in, d.in, sizeof(d.in));
-    while (n < 0 && errno == EINTR);
+    ssize_t n = read_input(d.job->in);
     if (n < 0)
         finish(DECODE_READ, (uint32_t)errno);
     d.at = 0;
@@ -153,8 +163,6 @@ static void run_gzip(void)
 
 // -- zstd (RFC 8878) ---------------------------------------------------------------------------
 
-static unsigned char workspace[WORKSPACE] __attribute__((aligned(64))); // what is not touched costs nothing
-
 static void check_zstd(size_t result)
 {
     if (!ZSTD_isError(result))
@@ -172,7 +180,7 @@ static void check_zstd(size_t result)
 
 static void run_zstd(void)
 {
-    ZSTD_DStream *stream = ZSTD_initStaticDStream(workspace, sizeof(workspace));
+    ZSTD_DStream *stream = ZSTD_initStaticDStream(d.job->workspace, DECODE_WORKSPACE);
     if (stream == NULL)
         finish(DECODE_WINDOW, 0);
     check_zstd(ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, DECODE_WINDOW_LOG));
@@ -216,7 +224,7 @@ static void write_out(int out, const unsigned char *data, size_t n)
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote <= 0)
-            _exit(0); // the program has ended, and its exit status says why
+            _exit(DECODE_FEED_STOPPED); // the program has ended before its input
         data += wrote;
         n -= (size_t)wrote;
     }
@@ -227,11 +235,9 @@ void decode_feed(int in, int out, const unsigned char *first, size_t first_size,
     write_out(out, first, first_size);
     *consumed = first_size;
     for (;;) {
-        ssize_t n = read(in, d.in, sizeof(d.in));
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = read_input(in);
         if (n <= 0)
-            _exit(n == 0 ? 0 : 1);
+            _exit(n == 0 ? 0 : DECODE_FEED_FAILED);
         write_out(out, d.in, (size_t)n);
         *consumed += (uint64_t)n;
     }

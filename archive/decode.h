@@ -30,7 +30,13 @@ struct decode_note {
     uint32_t length; // of the slot
 };
 
-enum { DECODE_WINDOW_LOG = 23, DECODE_PADDING = 1 << 20 };
+enum {
+    DECODE_WINDOW_LOG = 23,
+    DECODE_WORKSPACE = (1 << DECODE_WINDOW_LOG) + (1 << 20), // the window, and what ZSTD_estimateDStreamSize() adds
+    DECODE_PADDING = 1 << 20,
+    DECODE_FEED_FAILED = 1, // exit status of decode_feed(): the archive can't be read;
+    DECODE_FEED_STOPPED = 2, // whom it feeds takes no more
+};
 
 // What is shared: slots, and how much of the archive was taken.
 struct decode_shared {
@@ -46,6 +52,7 @@ struct decode_job {
     const unsigned char *first; // bytes that were read from `in` already
     size_t first_size;
     uint64_t max_ratio;
+    void *workspace; // DECODE_WORKSPACE bytes for zstd; what is not touched costs nothing
 };
 
 // The decoder's whole life, once everything but its two descriptors is closed and the filter is set.

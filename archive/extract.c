@@ -13,6 +13,7 @@
 #include "archive/place.h"
 #include "sys/err.h"
 #include "sys/fd.h"
+#include "sys/path.h"
 
 // What a maker returns besides 0 and -errno.
 enum { KEPT = 1 };
@@ -46,8 +47,6 @@ int extract_failed(const struct extract *x, const char *op, int number)
 static int check_limits(const struct extract *x)
 {
     const struct extract_options *o = x->o;
-    if (x->counts.entries >= o->max_entries)
-        return extract_refuse_as(x, E2BIG, "--max-entries", "the archive has more entries than that");
     if (x->entry->stored > o->max_bytes || x->counts.bytes > o->max_bytes - x->entry->stored)
         return extract_refuse_as(x, E2BIG, "--max-bytes", "the archive's files have more bytes than that");
     if (x->name.depth > o->max_depth)
@@ -76,12 +75,14 @@ static bool is_wanted(const struct extract *x, const struct name *plain)
 static int decide_name(struct extract *x)
 {
     const struct extract_options *o = x->o;
+    if (x->counts.entries >= o->max_entries)
+        return fault_at("--max-entries", x->entry->name, x->entry->offset, E2BIG, "the archive has more than that");
     if (o->include.count + o->exclude.count > 0) {
         static struct name plain;
         int error = name_make(&plain, "", x->entry->name, 0);
         if (error < 0)
             return name_failed(x, error, x->entry->name);
-        if (!is_wanted(x, &plain))
+        if (plain.depth <= o->max_depth && !is_wanted(x, &plain))
             return 1;
     }
     int error = name_make(&x->name, o->directory, x->entry->name, o->strip);
@@ -117,9 +118,17 @@ static int check_link(struct extract *x)
         return extract_refuse_as(x, EBADMSG, "link", "a link without a target");
     if (x->o->policy == POLICY_LAYER)
         return 0;
-    // A hard link's target is a name in the archive, a symbolic link's is read from where the link is.
-    bool climbs = e->type == TAR_SYMLINK ? name_link_climbs(&x->name, e->link) : e->link[0] == '/';
-    return climbs ? extract_refuse(x, "link", "its target is absolute or leads out of the root") : 0;
+    if (e->type == TAR_HARDLINK)
+        return e->link[0] == '/' ? extract_refuse(x, "link", "its target is absolute") : 0;
+    // A symbolic link's is read from where the link really is: no link may lead there (CVE-2025-4330).
+    size_t depth = x->name.depth - 1 - x->depth;
+    if (name_link_climbs(depth, e->link))
+        return extract_refuse(x, "link", "its target is absolute, may lead out of the root, or has \"..\" in its middle");
+    static char above[PATH_MAX];
+    memcpy(above, x->name.path, x->name.parent);
+    above[x->name.parent] = '\0';
+    AUTO_CLOSE int fd = path_open_directory(x->root, above, true);
+    return fd == -ELOOP ? extract_refuse_as(x, ELOOP, "link", "a symbolic link below another one") : 0;
 }
 
 // -- making it ---------------------------------------------------------------------------------
@@ -218,24 +227,51 @@ static int make_node(struct extract *x, int parent)
     return meta_node(x, parent, type);
 }
 
-// The same inode under both names: linking would be nothing, and removing first would lose it.
-static bool is_linked_already(const struct extract *x, int from, int parent)
+// What a hard link can be made to.
+static int check_target(struct extract *x, int from, struct stat *st)
 {
-    struct stat a, b;
-    return fstatat(from, name_leaf(&x->target), &a, AT_SYMLINK_NOFOLLOW) == 0 &&
-           fstatat(parent, name_leaf(&x->name), &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_dev == b.st_dev &&
-           a.st_ino == b.st_ino;
+    if (fstatat(from, name_leaf(&x->target), st, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno == ENOENT)
+            return extract_refuse_as(x, ENOENT, "link", "the target of a hard link is not there");
+        return extract_failed(x, "stat", errno);
+    }
+    if (S_ISDIR(st->st_mode))
+        return extract_refuse(x, "link", "the target of a hard link is a directory");
+    // Its own target would be read from another place.
+    if (S_ISLNK(st->st_mode) && x->o->policy != POLICY_LAYER)
+        return extract_refuse(x, "link", "the target of a hard link is a symbolic link");
+    return 0;
+}
+
+// After EEXIST: 1 if that is the same inode, and linking would be nothing. Of a directory, which may hold the target,
+// only an empty one gives way.
+static int clear_for_link(struct extract *x, int parent, const struct stat *target, unsigned tries)
+{
+    struct stat st;
+    const char *leaf = name_leaf(&x->name);
+    bool replaces = x->o->policy != POLICY_STRICT && x->o->existing == EXISTING_REPLACE;
+    if (!replaces || fstatat(parent, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return place_clear(x, parent, tries);
+    if (st.st_dev == target->st_dev && st.st_ino == target->st_ino)
+        return 1;
+    if (!S_ISDIR(st.st_mode))
+        return place_clear(x, parent, tries);
+    if (unlinkat(parent, leaf, AT_REMOVEDIR) != 0 && errno != ENOENT)
+        return errno == ENOTEMPTY || errno == EEXIST
+                   ? extract_refuse(x, "link", "a hard link in place of a directory that is not empty")
+                   : extract_failed(x, "rmdir", errno);
+    x->removed_names = x->removed_directories = true;
+    return 0;
 }
 
 static int link_failed(const struct extract *x, int number)
 {
     if (number == ENOENT)
         return extract_refuse_as(x, ENOENT, "link", "the target of a hard link is not there");
-    if (number != EPERM)
-        return extract_failed(x, "link", number);
-    extract_failed(x, "link", EPERM);
-    err_hint("directories can't be linked; files of others only with CAP_FOWNER (fs.protected_hardlinks)");
-    return -EPERM;
+    extract_failed(x, "link", number);
+    if (number == EPERM)
+        err_hint("files of others can be linked with CAP_FOWNER only (fs.protected_hardlinks)");
+    return -number;
 }
 
 static int make_hardlink(struct extract *x, int parent)
@@ -246,24 +282,17 @@ static int make_hardlink(struct extract *x, int parent)
         return name_failed(x, error, x->entry->link);
     if (error < 0 || x->target.length == strlen(o->directory))
         return extract_refuse(x, "link", "the target of a hard link is the root itself");
+    struct stat st;
     int from = place_open_target(x);
-    if (from < 0)
-        return from;
+    if (from < 0 || (error = check_target(x, from, &st)) < 0)
+        return from < 0 ? from : error;
     parents_forget(&x->parents);
     const char *leaf = name_leaf(&x->name);
     // 0: a symbolic link is linked itself, not followed.
     for (unsigned tries = 0; linkat(from, name_leaf(&x->target), parent, leaf, 0) != 0; tries++) {
         if (errno != EEXIST)
             return link_failed(x, errno);
-        if (is_linked_already(x, from, parent))
-            return 0;
-        size_t n = x->name.length;
-        if (strncmp(x->target.path, x->name.path, n) == 0 && x->target.path[n] == '/')
-            return extract_refuse(x, "link", "the target lies below the directory that the link would replace");
-        struct stat st;
-        if (fstatat(from, name_leaf(&x->target), &st, AT_SYMLINK_NOFOLLOW) != 0)
-            return link_failed(x, errno); // before anything is removed for it
-        int kept = place_clear(x, parent, tries);
+        int kept = clear_for_link(x, parent, &st, tries);
         if (kept != 0)
             return kept;
     }
@@ -377,6 +406,9 @@ static int sync_all(const struct extract *x)
 int extract_all(struct extract *x)
 {
     int got;
+    static struct name top;
+    (void)name_make(&top, "", x->o->directory, 0);
+    x->depth = top.depth;
     parents_begin(&x->parents, x->root, x->o->policy == POLICY_STRICT);
     while ((got = tar_next(x->reader, &x->entry)) > 0) {
         int error = extract_entry(x);

@@ -33,6 +33,7 @@ struct extract {
     void *context;
 
     struct extract_counts counts;
+    size_t depth;                  // of options' directory
     const struct tar_entry *entry; // the one that is being made; NULL between them
     struct name name, target;
     unsigned mode;  // as it will be

@@ -64,9 +64,8 @@ static bool match_one(const char **pattern, unsigned char c)
 }
 
 // Two places to come back to, no recursion: a `*` that fails at a slash leaves it to the last `**`.
-bool glob_matches(const char *pattern, const char *text, size_t n)
+bool glob_matches(const char *pattern, const char *text, bool above)
 {
-    const char *end = text + n;
     struct {
         const char *pattern, *text;
     } star = {NULL, NULL}, stars = {NULL, NULL};
@@ -84,9 +83,9 @@ bool glob_matches(const char *pattern, const char *text, size_t n)
             }
             continue;
         }
-        if (text == end && *pattern == '\0')
+        if (*pattern == '\0' && (*text == '\0' || (above && *text == '/')))
             return true;
-        if (text < end && *pattern != '\0') {
+        if (*text != '\0' && *pattern != '\0') {
             const char *next = pattern;
             if (match_one(&next, (unsigned char)*text)) {
                 pattern = next;
@@ -94,10 +93,10 @@ bool glob_matches(const char *pattern, const char *text, size_t n)
                 continue;
             }
         }
-        if (star.pattern != NULL && star.text < end && *star.text != '/') {
+        if (star.pattern != NULL && *star.text != '\0' && *star.text != '/') {
             text = ++star.text;
             pattern = star.pattern;
-        } else if (stars.pattern != NULL && stars.text < end) {
+        } else if (stars.pattern != NULL && *stars.text != '\0') {
             text = ++stars.text;
             pattern = stars.pattern;
             star.pattern = NULL;
@@ -110,13 +109,8 @@ bool glob_matches(const char *pattern, const char *text, size_t n)
 bool globs_match_path(const struct globs *globs, const char *path)
 {
     for (unsigned i = 0; i < globs->count; i++) {
-        for (const char *end = path; ; end++) {
-            end += strcspn(end, "/");
-            if (glob_matches(globs->pattern[i], path, (size_t)(end - path)))
-                return true;
-            if (*end == '\0')
-                break;
-        }
+        if (glob_matches(globs->pattern[i], path, true))
+            return true;
     }
     return false;
 }

@@ -17,8 +17,8 @@ struct globs {
 // Adds the first `n` bytes of `pattern`. 0 or -ENOMEM, -E2BIG; not recorded.
 int globs_add(struct globs *globs, const char *pattern, size_t n);
 
-// Whether the pattern matches the whole of the first `n` bytes of `text`.
-bool glob_matches(const char *pattern, const char *text, size_t n);
+// Whether the pattern matches the whole of `text`; or, with `above`, that or a part that a slash follows.
+bool glob_matches(const char *pattern, const char *text, bool above);
 
 // Whether a pattern matches the path or one of the directories that lead to it.
 bool globs_match_path(const struct globs *globs, const char *path);

@@ -9,10 +9,12 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "archive/decode.h"
 #include "archive/fault.h"
+#include "archive/tar_header.h"
 #include "archive/workers.h"
 #include "sys/err.h"
 #include "sys/fd.h"
@@ -33,7 +35,7 @@ static const struct {
     {"\x1f\x8b", "gzip", 2, FORMAT_GZIP},
     {"\x28\xb5\x2f\xfd", "zstd", 4, FORMAT_ZSTD},
     {"\xfd\x37\x7a\x58\x5a\x00", "xz", 6, FORMAT_PROGRAM},
-    {"BZh", "bzip2", 3, FORMAT_PROGRAM},
+    {"BZh", "bzip2", 3, FORMAT_PROGRAM}, // and a digit
     {"\x04\x22\x4d\x18", "lz4", 4, FORMAT_PROGRAM},
     {"\x1f\x9d", "compress", 2, FORMAT_REFUSED},
     {"\x1f\xa0", "compress -H", 2, FORMAT_REFUSED},
@@ -49,6 +51,9 @@ static const struct {
 static enum input_format recognise(const unsigned char *data, size_t n, const char **name)
 {
     *name = NULL;
+    // The first file's name may look like anything: a header's checksum comes first.
+    if (n >= sizeof(struct tar_header) && tar_header_is_valid((const struct tar_header *)data))
+        return FORMAT_PLAIN;
     // zstd: any of sixteen magic numbers starts a frame that is skipped.
     if (n >= 4 && (data[0] & 0xf0) == 0x50 && memcmp(data + 1, "\x2a\x4d\x18", 3) == 0)
         return FORMAT_ZSTD;
@@ -66,6 +71,43 @@ const char *input_what(const unsigned char *data, size_t n)
     const char *name;
     enum input_format format = recognise(data, n, &name);
     return name == NULL && format == FORMAT_ZSTD ? "zstd" : name;
+}
+
+// -- programs ----------------------------------------------------------------------------------
+
+// The exit of a process that a program needs. Killed (there may be no memory), or never started: not the archive's fault.
+static int judge(const struct input *in, int which, int status)
+{
+    enum { STARTING = 125 }; // and what a shell would say of a program that can't be run
+    bool feeder = which == 1;
+    if (status == 0)
+        return 0;
+    if (WIFSIGNALED(status) || WEXITSTATUS(status) >= STARTING)
+        return err_because(feeder ? "read" : in->program, in->name, EPROTO, "the process that unpacks was killed");
+    if (feeder && WEXITSTATUS(status) == DECODE_FEED_FAILED)
+        return err_no("read", in->name, EIO);
+    return fault(in->program, in->name, EBADMSG,
+                 feeder ? "something else follows its end" : "the program says that its input is damaged");
+}
+
+// After the end of its output the program ends too, and then who feeds it.
+static int reap(struct input *in)
+{
+    for (int i = 0; i < 2; i++) {
+        int status = 0;
+        if (in->children[i] == 0)
+            continue;
+        int error = in->ends[i] >= 0 && in->pause != NULL ? in->pause(in->context, in->ends[i]) : 0;
+        if (error == 0)
+            error = spawn_wait(in->children[i], &status);
+        fd_auto_close(&in->ends[i]);
+        in->children[i] = 0;
+        if (error == 0)
+            error = judge(in, i, status);
+        if (error < 0)
+            return error;
+    }
+    return 0;
 }
 
 // -- reading -----------------------------------------------------------------------------------
@@ -91,7 +133,7 @@ static int read_more(struct input *in)
             return err_at("read", in->name);
         in->ended = n == 0;
         in->end += (size_t)n;
-        return 0;
+        return n == 0 ? reap(in) : 0;
     }
 }
 
@@ -136,7 +178,7 @@ static int decoder_error(const struct input *in, const struct decode_note *note)
 static int fill_decoded(struct input *in)
 {
     struct decode_note note;
-    if (in->has_slot && send(in->fd, "", 1, MSG_NOSIGNAL) != 1 && errno != EPIPE)
+    if (in->has_slot && send(in->fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1 && errno != EPIPE)
         return err_at("send", "the decoder");
     in->has_slot = false;
     int error = wait_for_input(in);
@@ -251,6 +293,9 @@ int input_open(struct input *in, int fd, const char *name)
     in->fd = fd;
     in->name = name;
     in->data = buffer;
+    in->ends[0] = in->ends[1] = -1;
+    if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY)
+        return err_no("read", name, EBADF);
     if (fstat(fd, &st) != 0)
         return err_at("fstat", name);
     if (S_ISDIR(st.st_mode))
@@ -280,26 +325,6 @@ int input_start(struct input *in)
 
 int input_finish(struct input *in)
 {
-    int result = 0;
     fd_auto_close(&in->fd);
-    for (int i = 0; i < 2; i++) {
-        int status;
-        if (in->children[i] == 0)
-            continue;
-        int error = spawn_wait(in->children[i], &status);
-        in->children[i] = 0;
-        if (result < 0)
-            continue;
-        if (error < 0)
-            result = error;
-        else if (status == 0)
-            continue;
-        else if (in->format != FORMAT_PROGRAM)
-            result = err_because("decode", in->name, EPROTO, "the decoder has died");
-        else if (i == 1)
-            result = err_no("read", in->name, EIO);
-        else
-            result = fault(in->program, in->name, EBADMSG, "the program says that its input is damaged");
-    }
-    return result;
+    return reap(in);
 }

@@ -13,7 +13,7 @@
 enum {
     INPUT_BUFFER = 256 << 10, // bytes read at once, and of one slot of the decoder: a multiple of a block
     INPUT_SLOTS = 4,
-    INPUT_MAGIC = 16, // bytes looked at to recognise a format
+    INPUT_MAGIC = 512, // bytes looked at to recognise a format: a block
 };
 
 // What an archive is packed with.
@@ -32,7 +32,8 @@ struct input {
     bool ended;                 // nothing comes after what is ready
     unsigned slot;              // of the decoder's, the one that is being read
     bool has_slot;
-    pid_t children[2];          // to be waited for at the end; 0: none
+    pid_t children[2];          // the program and who feeds it, to be waited for at the end; 0: none
+    int ends[2];                // their pidfds, or -1
     uint64_t *consumed;         // packed bytes taken so far, as the process that reads them says
     uint64_t start, total;      // where the file began, and its size from there; 0 when not known
     uint64_t max_ratio;
@@ -84,7 +85,7 @@ const char *input_what(const unsigned char *data, size_t n);
 // How many of the packed bytes, of total_bytes, were taken so far.
 uint64_t input_taken(const struct input *in);
 
-// After the end of the stream: what the processes came to. -errno, recorded.
+// After the end of the stream: what a program came to. -errno, recorded.
 int input_finish(struct input *in);
 
 #endif

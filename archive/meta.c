@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "sys/err.h"
 #include "sys/fd.h"
 #include "sys/path.h"
+#include "sys/text.h"
 
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
@@ -98,13 +100,23 @@ static void entry_times(const struct extract *x, struct timespec times[2])
 
 static int chown_failed(const struct extract *x, int number)
 {
-    int error = extract_failed(x, "chown", number);
-    if (number == EINVAL)
-        err_hint("the archive names an owner that is not mapped in this user namespace: --map-auto maps those of "
-                 "/etc/subuid and /etc/subgid, --no-same-owner leaves everything to the caller");
-    else if (number == EPERM)
-        err_hint("--no-same-owner leaves everything to the caller");
-    return error;
+    static char reason[96];
+    struct text t = {reason, sizeof(reason), 0};
+    if (number != EINVAL) {
+        extract_failed(x, "chown", number);
+        if (number == EPERM)
+            err_hint("--no-same-owner leaves everything to the caller");
+        return -number;
+    }
+    text_add(&t, "the owner ");
+    text_number(&t, x->owner);
+    text_add(&t, ":");
+    text_number(&t, x->group);
+    text_add(&t, " is not mapped in this user namespace");
+    text_end(&t);
+    err_because("chown", x->name.path, EINVAL, reason);
+    err_hint("--map-auto maps the ranges of /etc/subuid and /etc/subgid, --no-same-owner leaves everything to the caller");
+    return -EINVAL;
 }
 
 // -- files -------------------------------------------------------------------------------------
@@ -117,7 +129,7 @@ int meta_file(struct extract *x, int fd, const struct stat *st)
     if (chowned && fchown(fd, x->owner, x->group) != 0)
         return chown_failed(x, errno);
     if (x->has_attributes)
-        error = attributes_set(x, fd, -1, NULL);
+        error = attributes_set(x, fd, false);
     if (error < 0)
         return error;
     if ((st->st_mode & 07777) != x->mode && fchmod(fd, x->mode) != 0)
@@ -126,6 +138,9 @@ int meta_file(struct extract *x, int fd, const struct stat *st)
         error = attributes_set_acls(x, fd);
     if (error < 0)
         return error;
+    // An ACL brings permissions of its own: the mode is what counts.
+    if (error > 0 && fchmod(fd, x->mode) != 0)
+        return extract_failed(x, "chmod", errno);
     entry_times(x, times);
     return futimens(fd, times) == 0 ? 0 : extract_failed(x, "utimensat", errno);
 }
@@ -134,10 +149,10 @@ int meta_file(struct extract *x, int fd, const struct stat *st)
 
 static int chmod_node(const struct extract *x, int fd, unsigned now)
 {
+    // Before 6.6 only a path could be given, which is followed. It was made with its mode, so this is seldom needed.
     if (now == x->mode || syscall(SYS_fchmodat2, fd, "", x->mode, AT_EMPTY_PATH) == 0)
         return 0;
-    // Before 6.6 only a path could be given, which is followed: it was made with its mode then.
-    return errno == ENOSYS ? 0 : extract_failed(x, "chmod", errno);
+    return extract_failed(x, "chmod", errno);
 }
 
 static int set_node_times(const struct extract *x, int fd, int parent)
@@ -151,6 +166,11 @@ static int set_node_times(const struct extract *x, int fd, int parent)
     return extract_failed(x, "utimensat", errno);
 }
 
+static bool is_device(mode_t type)
+{
+    return type == S_IFCHR || type == S_IFBLK;
+}
+
 int meta_node(struct extract *x, int parent, mode_t type)
 {
     struct stat st;
@@ -159,12 +179,13 @@ int meta_node(struct extract *x, int parent, mode_t type)
     if (fd < 0 || fstat(fd, &st) != 0)
         return extract_failed(x, "open", errno);
     // What we made, and not what somebody put in its place: a hard link to a file elsewhere would be changed there.
-    if ((st.st_mode & S_IFMT) != type || st.st_uid != x->uid || st.st_nlink != 1)
+    if ((st.st_mode & S_IFMT) != type || st.st_uid != x->uid || st.st_nlink != 1 ||
+        (is_device(type) && st.st_rdev != makedev(x->entry->major, x->entry->minor)))
         return extract_failed(x, "open", ESTALE);
     if (x->has_owner && (st.st_uid != x->owner || st.st_gid != x->group) &&
         fchownat(fd, "", x->owner, x->group, AT_EMPTY_PATH) != 0)
         return chown_failed(x, errno);
-    int error = x->has_attributes ? attributes_set(x, fd, parent, leaf) : 0;
+    int error = x->has_attributes ? attributes_set(x, fd, true) : 0;
     if (error == 0 && type != S_IFLNK)
         error = chmod_node(x, fd, st.st_mode & 07777);
     return error < 0 ? error : set_node_times(x, fd, parent);
@@ -183,6 +204,12 @@ int meta_directory(struct extract *x, int fd, bool is_new)
     if (x->has_owner && (st.st_uid != x->owner || st.st_gid != x->group) &&
         fchown(fd, x->owner, x->group) != 0)
         return chown_failed(x, errno);
+    // At once what the entry takes away from others, which may be an implied directory's.
+    unsigned now = st.st_mode & 07777, tight = now & (x->mode | 0700);
+    if (tight != now && fchmod(fd, tight) != 0)
+        return extract_failed(x, "chmod", errno);
+    if (!is_new && x->o->policy != POLICY_LAYER)
+        x->mode |= now & SPECIAL; // a sticky bit that somebody else set is not the archive's
     struct dirs_entry e = {
         .device = st.st_dev,
         .inode = st.st_ino,
@@ -195,7 +222,7 @@ int meta_directory(struct extract *x, int fd, bool is_new)
     };
     int error = 0;
     if (x->has_attributes)
-        error = attributes_set(x, fd, -1, NULL);
+        error = attributes_set(x, fd, false);
     if (error == 0 && x->has_attributes)
         error = attributes_acls(x, access, &e.access_size, inherited, &e.inherited_size);
     if (error < 0)
@@ -210,7 +237,7 @@ static int chmod_directory(int fd, unsigned mode)
 {
     if (syscall(SYS_fchmodat2, fd, "", mode, AT_EMPTY_PATH) == 0)
         return 0;
-    if (errno != ENOSYS)
+    if (errno != ENOSYS && errno != EPERM) // before 6.6, or a filter that does not know it
         return -errno;
     AUTO_CLOSE int readable = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return readable >= 0 && fchmod(readable, mode) == 0 ? 0 : -errno;
@@ -234,20 +261,40 @@ static int failed(const char *op, const char *path, int error)
     return err_no(op, path, -error);
 }
 
+// Its last component is no more followed than when it was made.
+static int open_recorded(const struct extract *x, const char *path)
+{
+    static struct name name;
+    (void)name_make(&name, "", path, 0); // it is plain already
+    char *leaf = name.path + (name_leaf(&name) - name.path);
+    if (name.depth == 0)
+        return path_open_directory(x->root, "", false);
+    if (name.parent > 0)
+        name.path[name.parent] = '\0';
+    AUTO_CLOSE int above = path_open_directory(x->root, name.parent > 0 ? name.path : "", x->parents.no_links);
+    if (above < 0)
+        return above;
+    int fd = openat(above, leaf, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd >= 0 ? fd : -errno;
+}
+
 static int finish_directory(void *context, const char *path, const struct dirs_entry *e)
 {
     struct extract *x = context;
     struct stat st;
     struct timespec times[2];
-    AUTO_CLOSE int fd = path_open_directory(x->root, path, x->parents.no_links);
-    bool same = fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == e->device && st.st_ino == e->inode;
+    AUTO_CLOSE int fd = open_recorded(x, path);
+    if (fd >= 0 && fstat(fd, &st) != 0)
+        return failed("fstat", path, -errno);
+    bool same = fd >= 0 && st.st_dev == e->device && st.st_ino == e->inode;
+    bool other = fd >= 0 || fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP;
     // Entries that came later may have put another one there; nobody else may (CVE-2024-12718).
-    if (!same && x->removed_directories)
+    if (!same && other && x->removed_directories)
         return 0;
-    if (!same && x->removed_names)
+    if (!same && other && x->removed_names)
         return fault("name", path, ESTALE, "a later entry has made it the name of something else");
     if (!same)
-        return fd < 0 ? failed("open", path, fd) : failed("open", path, -ESTALE);
+        return failed("open", path, fd < 0 ? fd : -ESTALE);
     // ACLs while it can still be opened; the mode again after them, as they change it.
     int error = set_directory_acl(fd, ATTRIBUTE_ACL_DEFAULT, e->inherited, e->inherited_size);
     if (error == 0)

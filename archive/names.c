@@ -7,7 +7,7 @@
 static int append(struct name *name, const char *component, size_t n)
 {
     size_t slash = name->length > 0;
-    if (name->length + slash + n >= sizeof(name->path))
+    if (n > NAME_MAX || name->length + slash + n >= sizeof(name->path))
         return -ENAMETOOLONG;
     name->parent = name->length;
     if (slash)
@@ -58,18 +58,18 @@ const char *name_leaf(const struct name *name)
     return name->path + name->parent + (name->parent > 0);
 }
 
-bool name_link_climbs(const struct name *name, const char *target)
+bool name_link_climbs(size_t depth, const char *target)
 {
-    size_t depth = name->depth > 0 ? name->depth - 1 : 0;
+    bool down = false;
     if (target[0] == '/')
         return true;
     for (const char *at = target; *at != '\0';) {
         size_t n = strcspn(at, "/");
         if (n == 2 && at[0] == '.' && at[1] == '.') {
-            if (depth-- == 0)
+            if (down || depth-- == 0)
                 return true;
         } else if (n > 0 && !(n == 1 && at[0] == '.')) {
-            depth++;
+            down = true;
         }
         at += n + (at[n] == '/');
     }

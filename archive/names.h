@@ -17,13 +17,14 @@ struct name {
 };
 
 // Makes `text` plain, below the plain path `directory`, without its first `strip` components. 0;
-// -ENODATA when no component is left of some; -EPERM for `..`; -ENAMETOOLONG.
+// -ENODATA when no component is left of some; -EPERM for `..`; -ENAMETOOLONG, also for one component.
 int name_make(struct name *name, const char *directory, const char *text, unsigned strip);
 
 // The last component.
 const char *name_leaf(const struct name *name);
 
-// Whether the link at `name` with that target leads out of ROOT, or is absolute: read as text, as people do.
-bool name_link_climbs(const struct name *name, const char *target);
+// Whether a link with that target, `depth` real directories below the top, may lead above it: read as text. That is
+// only sure while `..` comes first (a `..` behind a link's name goes elsewhere), so any other `..` counts too.
+bool name_link_climbs(size_t depth, const char *target);
 
 #endif

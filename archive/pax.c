@@ -73,7 +73,7 @@ static bool next_record(char *data, size_t size, size_t *at, struct record *reco
     char *last = start + length - 1;
     record->key = blank + 1;
     char *equals = record->key;
-    while (equals < last && *equals != '=' && *equals != '\0') // NUL: it was '=' and is taken already
+    while (equals < last && *equals != '=' && *equals != '\0')
         equals++;
     if (equals == last || equals == record->key || (*last != '\n' && *last != '\0'))
         return false;
@@ -212,6 +212,25 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+// GNU tar writes "=" and "%" in names as %3D and %25, since a key ends at the first "=", and nothing else so.
+static bool decode_key(const char *from, size_t n, char *to)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool equals = n - i > 2 && memcmp(from + i, "%3D", 3) == 0;
+        bool percent = n - i > 2 && memcmp(from + i, "%25", 3) == 0;
+        if (length + 1 == XATTR_NAME_BYTES)
+            return false;
+        to[length++] = from[i];
+        if (!equals && !percent)
+            continue;
+        to[length - 1] = equals ? '=' : '%';
+        i += 2;
+    }
+    to[length] = '\0';
+    return true;
+}
+
 // libarchive writes names with %XX and values in base64.
 static bool decode_name(const char *from, size_t n, char *to)
 {
@@ -275,8 +294,9 @@ static bool take_attribute(const struct record *r, struct pax_attribute *a)
     static unsigned char value[XATTR_VALUE_BYTES];
     *a = (struct pax_attribute){PAX_XATTR, NULL, r->value, r->value_length};
     if (starts_with(r, "SCHILY.xattr.")) {
-        a->name = r->key + strlen("SCHILY.xattr.");
-        return true;
+        size_t n = strlen("SCHILY.xattr.");
+        a->name = name;
+        return decode_key(r->key + n, r->key_length - n, name);
     }
     if (starts_with(r, "LIBARCHIVE.xattr.")) {
         size_t n = strlen("LIBARCHIVE.xattr.");
@@ -307,7 +327,6 @@ int pax_next_attribute(char *data, size_t size, size_t *at, struct pax_attribute
             return -EBADMSG;
         if (!is_attribute(&record))
             continue;
-        record.key[record.key_length] = '\0';
         if (take_attribute(&record, attribute))
             return 1;
         *why = "an extended attribute that can't be decoded";

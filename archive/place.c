@@ -94,6 +94,12 @@ int place_open_target(struct extract *x)
     return fd >= 0 ? fd : lookup_failed(x, "open", fd);
 }
 
+static int look(void *context)
+{
+    const struct input *in = context;
+    return in->pause != NULL ? in->pause(in->context, -1) : 0;
+}
+
 int place_clear(struct extract *x, int parent, unsigned tries)
 {
     if (x->o->policy == POLICY_STRICT)
@@ -112,7 +118,9 @@ int place_clear(struct extract *x, int parent, unsigned tries)
     if (errno != EISDIR && errno != EPERM) // what unlink(2) and POSIX say of a directory
         return extract_failed(x, "unlink", errno);
     bool forbidden = errno == EPERM;
-    int error = remove_tree(parent, leaf);
+    int error = remove_tree(parent, leaf, look, x->reader->in);
+    if (error == -ECANCELED)
+        return error; // by a signal, and recorded
     if (error == -ENOTDIR && forbidden)
         return extract_failed(x, "unlink", EPERM);
     x->removed_directories = true;

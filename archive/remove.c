@@ -30,6 +30,8 @@ static struct {
     int fd;
     uint64_t mount;
     unsigned steps;
+    int (*look)(void *context);
+    void *context;
 } tree;
 
 static int identify(int fd, struct place *place)
@@ -93,6 +95,14 @@ static int remove_entry(const struct dirent *entry)
     return errno == ENOTEMPTY || errno == EEXIST ? 1 : -errno;
 }
 
+static int count_step(void)
+{
+    enum { LOOK_EVERY = 4096 };
+    if (++tree.steps == STEPS_MAX)
+        return -EAGAIN;
+    return tree.steps % LOOK_EVERY == 0 && tree.look != NULL ? tree.look(tree.context) : 0;
+}
+
 // Empties the directory; 1 when it went down into one below it instead.
 static int empty(void)
 {
@@ -106,7 +116,9 @@ static int empty(void)
             at += entry->d_reclen;
             if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
                 continue;
-            int left = ++tree.steps == STEPS_MAX ? -EAGAIN : remove_entry(entry);
+            int left = count_step();
+            if (left == 0)
+                left = remove_entry(entry);
             int error = left > 0 ? descend(entry->d_name) : 0;
             if (left != 0)
                 return error < 0 ? error : left;
@@ -131,7 +143,7 @@ static int empty_all(void)
     }
 }
 
-int remove_tree(int parent, const char *name)
+int remove_tree(int parent, const char *name, int (*look)(void *context), void *context)
 {
     if (unlinkat(parent, name, AT_REMOVEDIR) == 0)
         return 0;
@@ -141,6 +153,8 @@ int remove_tree(int parent, const char *name)
     if (tree.fd < 0)
         return tree.fd;
     tree.depth = tree.steps = 0;
+    tree.look = look;
+    tree.context = context;
     tree.mount = mount_id(tree.fd);
     uint64_t above = mount_id(parent);
     int error = tree.mount != above ? -EBUSY : empty_all();

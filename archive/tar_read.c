@@ -367,23 +367,6 @@ static bool is_dangling(const struct tar_reader *r)
     return r->has_pax || r->has_long_name || r->has_long_link;
 }
 
-// After a block of zeros: 1 at the end, 0 to go on, -errno.
-static int end_of_archive(struct tar_reader *r)
-{
-    if (is_dangling(r))
-        return tar_refuse(r, "end", "a record without an entry");
-    r->started = r->has_end = true;
-    if (r->ignore_zeros)
-        return 0;
-    uint64_t at = r->in->offset;
-    int got = tar_block(r, r->block);
-    if (got < 0)
-        return got;
-    if (got > 0 && !tar_header_is_zero(r->block))
-        return fault_at("end", r->in->name, at, EBADMSG, "something follows a single block of zeros");
-    return 1;
-}
-
 static int end_of_stream(struct tar_reader *r)
 {
     if (is_dangling(r))
@@ -392,6 +375,26 @@ static int end_of_stream(struct tar_reader *r)
         return fault_at("end", r->in->name, r->in->offset, EBADMSG, "the archive has no end");
     r->has_end |= !r->started; // nothing at all is an empty archive
     return 0;
+}
+
+// After a block of zeros: 1 at the end, 0 to go on, -errno.
+static int end_of_archive(struct tar_reader *r)
+{
+    if (is_dangling(r))
+        return tar_refuse(r, "end", "a record without an entry");
+    r->started = true;
+    if (r->ignore_zeros) {
+        r->has_end = true;
+        return 0;
+    }
+    uint64_t at = r->in->offset;
+    int got = tar_block(r, r->block);
+    if (got < 0)
+        return got;
+    if (got > 0 && !tar_header_is_zero(r->block))
+        return fault_at("end", r->in->name, at, EBADMSG, "something follows a single block of zeros");
+    r->has_end = got > 0;
+    return got > 0 ? 1 : end_of_stream(r) < 0 ? -EBADMSG : 1;
 }
 
 static int skip_data(struct tar_reader *r)

@@ -8,8 +8,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "archive/decode.h"
@@ -18,6 +20,7 @@
 #include "sys/caps.h"
 #include "sys/err.h"
 #include "sys/fd.h"
+#include "sys/landlock.h"
 #include "sys/proc.h"
 #include "sys/start.h"
 
@@ -35,6 +38,12 @@ static int shut_in(int one, int other, pid_t parent)
     if (error == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0))
         error = err_at("prctl", NULL);
     return error < 0 ? error : cage_shut(CAGE_DECODER);
+}
+
+static void *allocate(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory != MAP_FAILED ? memory : NULL;
 }
 
 static void *share(size_t size)
@@ -59,13 +68,14 @@ int workers_start_decoder(struct input *in)
     if (pid < 0)
         return err_at("fork", "the decoder");
     if (pid == 0) {
-        struct decode_job job = {in->fd, there, in->format, shared, in->data, in->end, in->max_ratio};
+        void *room = in->format == FORMAT_ZSTD ? allocate(DECODE_WORKSPACE) : NULL;
+        struct decode_job job = {in->fd, there, in->format, shared, in->data, in->end, in->max_ratio, room};
         // Whoever reads sees that the channel ends, and says so.
         if (shut_in(in->fd, there, parent) < 0)
             _exit(FAILED);
         decode_run(&job);
     }
-    in->children[0] = pid;
+    // It says itself when it is done, and dies with this process: nobody waits for it.
     close(in->fd);
     in->fd = fd_take(&here);
     in->is_pipe = true;
@@ -93,17 +103,39 @@ static int find_program(const char *name, char *path, size_t size)
     return -ENOTSUP;
 }
 
+// A large parser of hostile bytes: it keeps no capability (which no_new_privs makes last, for root too), can write
+// no file by path, and has the memory that its formats need at their highest levels.
+static int weaken_program(void)
+{
+    const struct rlimit memory = {256 << 20, 256 << 20}, core = {0, 0};
+    int error = caps_limit(0);
+    if (error < 0)
+        return error;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || setrlimit(RLIMIT_AS, &memory) != 0 ||
+        setrlimit(RLIMIT_CORE, &core) != 0)
+        return err_at("prctl", NULL);
+    return landlock_read_only();
+}
+
 static _Noreturn void become_program(const char *path, int from, int to)
 {
     static const int keep[] = {0, 1, 2};
     char *const argv[] = {(char *)path, "-d", "-c", "-q", NULL}, *const environment[] = {NULL};
-    int null = open("/dev/null", O_WRONLY | O_CLOEXEC); // one error is one line, and that is ours
-    if (null < 0 || dup2(null, STDERR_FILENO) < 0 || dup2(from, STDIN_FILENO) < 0 || dup2(to, STDOUT_FILENO) < 0 ||
-        fd_close_all_but(keep, 3, proc_fd()) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        start_restore() < 0)
+    // One error is one line, and that is ours.
+    if (fd_blank(STDERR_FILENO) < 0 || dup2(from, STDIN_FILENO) < 0 || dup2(to, STDOUT_FILENO) < 0 ||
+        fd_close_all_but(keep, 3, proc_fd()) < 0 || start_restore() < 0 || weaken_program() < 0)
         _exit(FAILED);
     execve(path, argv, environment);
     _exit(FAILED);
+}
+
+// Its end can be waited for like its output.
+static void remember(struct input *in, int which, pid_t pid)
+{
+    in->children[which] = pid;
+    in->ends[which] = (int)syscall(SYS_pidfd_open, pid, 0); // -1 before 5.3: then waitpid() itself has to wait
+    if (in->ends[which] >= 0)
+        (void)fcntl(in->ends[which], F_SETFD, FD_CLOEXEC);
 }
 
 static int start_feeder(struct input *in, int to, uint64_t *consumed)
@@ -116,7 +148,7 @@ static int start_feeder(struct input *in, int to, uint64_t *consumed)
             _exit(FAILED);
         decode_feed(in->fd, to, in->data, in->end, consumed);
     }
-    in->children[1] = pid;
+    remember(in, 1, pid);
     return 0;
 }
 
@@ -148,7 +180,7 @@ int workers_start_program(struct input *in)
             _exit(FAILED);
         become_program(path, feed_from, result_to);
     }
-    in->children[0] = pid;
+    remember(in, 0, pid);
     error = start_feeder(in, feed_to, consumed);
     if (error < 0)
         return error;

@@ -37,7 +37,7 @@ static void set_defaults(void)
     plan.filter = FILTER_NONE;
     plan.groups = GROUPS_KEEP;
     unpack.archive = "-";
-    unpack.archive_fd = -1;
+    unpack.archive_fd = unpack.exclude_fd = -1;
     unpack.max_ratio = 1000;
     struct extract_options *o = &unpack.extract;
     o->same_permissions = o->overwrite_dir = true;
@@ -122,9 +122,7 @@ static uint64_t capabilities(void)
 
 static int confine_extraction(const struct enter *e)
 {
-    // Standard output only where something is written there.
-    bool prints = unpack.json || unpack.verbose;
-    const int keep[] = {prints ? STDOUT_FILENO : -1, STDERR_FILENO, input.fd, status_fd()};
+    const int keep[] = {0, 1, 2, input.fd, input.ends[0], input.ends[1], status_fd()};
     sigset_t mask = *start_mask();
     // The caller's, but for what ends the run: that is waited for where it does no harm.
     for (int number = 1; number < _NSIG; number++) {
@@ -133,6 +131,9 @@ static int confine_extraction(const struct enter *e)
     }
     if (sigprocmask(SIG_SETMASK, &mask, NULL) != 0)
         return err_at("rt_sigprocmask", NULL);
+    // Nothing is read there, and written only where that was asked for.
+    if (fd_blank(STDIN_FILENO) < 0 || (!unpack.json && !unpack.verbose && fd_blank(STDOUT_FILENO) < 0))
+        return -EBADF;
     return confine(e, capabilities(), keep, sizeof(keep) / sizeof(keep[0]), CAGE_EXTRACTOR);
 }
 
@@ -176,7 +177,7 @@ static int status_of(int error)
 int unpack_main(char **argv, char **words, const struct caps_privilege *held)
 {
     (void)argv;
-    struct enter e = {.plan = &plan, .caller = held};
+    struct enter e = {.plan = &plan, .caller = held, .interrupted = report_interrupted, .context = &report};
     set_defaults();
     int error = parse(words, held);
     if (error == OPTIONS_HELP)
@@ -187,7 +188,7 @@ int unpack_main(char **argv, char **words, const struct caps_privilege *held)
     }
     extract.reader = &reader;
     reader.in = &input;
-    input.fd = -1;
+    input.fd = input.ends[0] = input.ends[1] = -1;
     report_begin(&report, &plan, &extract, &input);
     error = open_own();
     if (error == 0)
@@ -196,6 +197,6 @@ int unpack_main(char **argv, char **words, const struct caps_privilege *held)
         error = enter_root(&e);
     if (error == 0)
         error = run(&e);
-    report_end(&report, error == 0);
-    return status_of(error);
+    int printed = report_end(&report, error == 0);
+    return printed < 0 ? EXIT_HELPER : status_of(error);
 }

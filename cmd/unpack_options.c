@@ -12,6 +12,7 @@
 #include "sys/err.h"
 #include "sys/fd.h"
 #include "sys/num.h"
+#include "sys/start.h"
 
 enum { STRIP_MAX = 2048, EXCLUDES_BYTES = 1 << 20 };
 
@@ -146,27 +147,40 @@ static int add_lines(struct globs *globs, const char *option, const char *text, 
     return 0;
 }
 
-// One pattern a line; read at once, while paths are the caller's.
+static int read_lines(struct globs *globs, const char *option, const char *value, int fd)
+{
+    char *text = malloc(EXCLUDES_BYTES + 1);
+    if (text == NULL)
+        return plan_usage(option, value, "no memory");
+    ssize_t n = fd_read_all(fd, text, EXCLUDES_BYTES + 1, option);
+    int error = n < 0                  ? plan_usage(option, value, strerror((int)-n))
+                : n > EXCLUDES_BYTES ? plan_usage(option, value, "more than 1 MiB of patterns")
+                                       : add_lines(globs, option, text, (size_t)n);
+    free(text);
+    return error;
+}
+
+// One pattern a line; read at once, while paths are the caller's. It may be a FIFO that has to be waited for.
 static int take_exclude_from(struct plan *p, const char *option, const char *value)
 {
-    static char text[EXCLUDES_BYTES + 1];
-    bool named = strncmp(value, "fd:", 3) == 0;
-    int fd;
-    if (named) {
-        int error = options_fd(option, value + 3, &fd);
-        if (error < 0)
-            return error;
+    int fd = -1, error = start_unblock();
+    if (error < 0)
+        return error;
+    if (strncmp(value, "fd:", 3) == 0) {
+        if (p->unpack->exclude_fd >= 0)
+            error = plan_usage(option, value, "a descriptor was given before");
+        else
+            error = options_fd(option, value + 3, &p->unpack->exclude_fd);
+        fd = p->unpack->exclude_fd;
     } else if ((fd = open(value, O_RDONLY | O_CLOEXEC | O_NOCTTY)) < 0) {
-        return plan_usage(option, value, strerror(errno));
+        error = plan_usage(option, value, strerror(errno));
     }
-    ssize_t n = fd_read_all(fd, text, sizeof(text), option);
-    if (!named)
+    if (error == 0)
+        error = read_lines(&p->unpack->extract.exclude, option, value, fd);
+    if (fd >= 0 && fd != p->unpack->exclude_fd)
         close(fd);
-    if (n < 0)
-        return plan_usage(option, value, strerror((int)-n));
-    if (n > EXCLUDES_BYTES)
-        return plan_usage(option, value, "more than 1 MiB of patterns");
-    return add_lines(&p->unpack->extract.exclude, option, text, (size_t)n);
+    int blocked = start_block(false);
+    return error < 0 ? error : blocked;
 }
 
 static int take_existing(struct plan *p, const char *option, const char *value)
@@ -301,7 +315,8 @@ const struct option_row unpack_options[] = {
 
 static int check_descriptors(const struct plan *p)
 {
-    const int fds[] = {p->root_fd, p->status_fd, p->sync_fd, p->args_fd, p->unpack->archive_fd};
+    const int fds[] = {p->root_fd,  p->status_fd,          p->sync_fd,
+                       p->args_fd, p->unpack->archive_fd, p->unpack->exclude_fd};
     const int count = sizeof(fds) / sizeof(fds[0]);
     for (int i = 0; i < count; i++) {
         for (int j = 0; j < i && fds[i] >= 0; j++) {

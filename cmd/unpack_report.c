@@ -184,17 +184,24 @@ int report_pause(void *context, int fd)
 int report_open(struct report *r, const char *path)
 {
     // A FIFO may have to be waited for.
-    if (sigprocmask(SIG_SETMASK, start_mask(), NULL) != 0)
-        return err_at("rt_sigprocmask", NULL);
+    int error = start_unblock();
+    if (error < 0)
+        return error;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         fd = err_at("open", path);
-    int error = start_block(false);
+    error = start_block(false);
     if (caught != 0)
         error = ended(r, caught);
     if (error < 0 && fd >= 0)
         close(fd);
     return error < 0 ? error : fd;
+}
+
+int report_interrupted(void *context)
+{
+    struct report *r = context;
+    return caught != 0 ? ended(r, caught) : 0;
 }
 
 void report_name(void *context, const char *name)
@@ -216,7 +223,28 @@ static void warn_of_missing_end(const struct report *r)
     out_flush(&o);
 }
 
-void report_end(struct report *r, bool complete)
+// What is written now may have to wait for a reader: a signal need not.
+static void let_signals_kill(const struct report *r)
+{
+    for (int i = 0; i < ENDING; i++) {
+        if (sigismember(&r->watched, ending[i]) == 1)
+            signal(ending[i], SIG_DFL);
+    }
+    sigprocmask(SIG_UNBLOCK, &r->watched, NULL);
+}
+
+static int print_summary(const struct status_summary *summary)
+{
+    static struct out o;
+    out_init(&o, STDOUT_FILENO, false);
+    out_open(&o, NULL, '{');
+    status_put_summary(&o, summary);
+    out_close(&o, '}');
+    out_text(&o, "\n");
+    return out_flush(&o);
+}
+
+int report_end(struct report *r, bool complete)
 {
     const struct extract_counts *c = &r->x->counts;
     const struct tar_reader *reader = r->x->reader;
@@ -225,21 +253,19 @@ void report_end(struct report *r, bool complete)
         c->entries, c->files, c->directories, c->symlinks, c->hardlinks, c->devices, c->fifos, c->skipped, c->bytes,
         complete, reader->has_end, complete ? NULL : last,
     };
+    if (r->ended_by == 0)
+        let_signals_kill(r);
     clear_line(r);
-    out_flush(&names);
-    if (r->plan->unpack->json) {
-        static struct out o;
-        out_init(&o, STDOUT_FILENO, false);
-        out_open(&o, NULL, '{');
-        status_put_summary(&o, &summary);
-        out_close(&o, '}');
-        out_text(&o, "\n");
-        out_flush(&o);
-    }
+    int error = out_flush(&names);
+    if (r->plan->unpack->json && error == 0)
+        error = print_summary(&summary);
+    if (error < 0 && complete)
+        err_no("write", "standard output", -error);
     status_end(&summary);
     if (complete && !reader->has_end)
         warn_of_missing_end(r);
     err_report();
     if (r->ended_by != 0)
         start_die_by(r->ended_by);
+    return complete ? error : 0;
 }

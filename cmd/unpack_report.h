@@ -32,10 +32,13 @@ int report_pause(void *context, int fd);
 // Opens the archive; a signal can end that too. -errno, recorded.
 int report_open(struct report *r, const char *path);
 
+// After a call that a signal has interrupted: -ECANCELED, recorded, if that ends the run.
+int report_interrupted(void *context);
+
 // For extract.h: --verbose.
 void report_name(void *context, const char *name);
 
-// The summary; then the error that was recorded. Dies by the signal if it was one.
-void report_end(struct report *r, bool complete);
+// The summary; then the error that was recorded. Dies by the signal if it was one. -errno of what can't be printed.
+int report_end(struct report *r, bool complete);
 
 #endif

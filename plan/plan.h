@@ -61,6 +61,7 @@ struct plan_unpack {
     enum plan_progress { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER } progress;
     const char *archive; // as the user wrote it; "-" is standard input
     int archive_fd;      // of fd:N, else -1
+    int exclude_fd;      // of --exclude-from=fd:N, else -1
 };
 
 struct plan {

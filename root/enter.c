@@ -189,6 +189,12 @@ static int wait_for_parent(struct enter *e)
             _exit(EXIT_HELPER); // the monitor got a signal, and dies of it
         if (n == 0)
             n = read(e->plan->sync_fd, &byte, 1);
+        else if (errno == EINTR && e->interrupted != NULL) {
+            int error = e->interrupted(e->context);
+            if (error < 0)
+                return error;
+            errno = EINTR;
+        }
     } while (n < 0 && (errno == EINTR || errno == EAGAIN));
     if (n < 0)
         return err_at("read", "--sync-fd");

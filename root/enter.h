@@ -31,6 +31,10 @@ struct enter {
     bool no_procfs;          // none is in the clone, and none can arrive there
     int inside;              // the entered root, for a job of the helper's own; else -1
 
+    // What a signal means that interrupts a wait: 0 to go on, else -errno, recorded. NULL: signals have their default.
+    int (*interrupted)(void *context);
+    void *context;
+
     // What to do when a procfs is found in ROOT's clone; NULL if that does not matter.
     int (*protect)(struct enter *e);
 };

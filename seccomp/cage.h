@@ -7,6 +7,7 @@
 
 #include <linux/filter.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum cage {
     CAGE_DECODER,   // read, send and exit: decode.h
@@ -18,7 +19,8 @@ enum { CAGE_MAX = 160 };
 // Loads the filter; needs no_new_privs. It can't be taken back. -errno, recorded.
 int cage_shut(enum cage which);
 
-// Writes the filter into OUT: how many instructions, or -E2BIG. The process `pid` may signal itself.
-int cage_write(enum cage which, int pid, struct sock_filter *out, size_t max);
+// Writes the filter into OUT: how many instructions, or -E2BIG. The process `pid` may signal itself; what is not on
+// the list is answered with `otherwise`, a SECCOMP_RET_ value.
+int cage_write(enum cage which, int pid, uint32_t otherwise, struct sock_filter *out, size_t max);
 
 #endif

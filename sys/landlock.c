@@ -13,6 +13,7 @@
 enum {
     EXECUTE = 1 << 0,
     READ_FILE = 1 << 2,
+    READ_DIR = 1 << 3,
     ALL_OF_1 = (1 << 13) - 1,
     REFER = 1 << 13,    // version 2
     TRUNCATE = 1 << 14, // 3
@@ -37,7 +38,8 @@ int landlock_version(void)
     return version > 0 ? (int)version : 0;
 }
 
-int landlock_confine(int root)
+// Takes all rights but those in `kept` away, and gives `below` back for what lies below `root`; -1: nothing.
+static int restrict_to(uint64_t kept, int root, uint64_t below)
 {
     int version = landlock_version();
     if (version < LEAST)
@@ -47,13 +49,24 @@ int landlock_confine(int root)
         rules.handled |= TRUNCATE;
     if (version >= 5)
         rules.handled |= IOCTL_DEV;
+    rules.handled &= ~kept;
     AUTO_CLOSE int fd = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
     if (fd < 0)
         return err_at("landlock_create_ruleset", NULL);
-    struct path_beneath below = {rules.handled & ~(uint64_t)(EXECUTE | READ_FILE | IOCTL_DEV), root};
-    if (syscall(SYS_landlock_add_rule, fd, RULE_PATH_BENEATH, &below, 0) != 0)
+    struct path_beneath rule = {rules.handled & below, root};
+    if (root >= 0 && syscall(SYS_landlock_add_rule, fd, RULE_PATH_BENEATH, &rule, 0) != 0)
         return err_at("landlock_add_rule", NULL);
     if (syscall(SYS_landlock_restrict_self, fd, 0) != 0)
         return err_at("landlock_restrict_self", NULL);
     return 0;
+}
+
+int landlock_confine(int root)
+{
+    return restrict_to(0, root, ~(uint64_t)(EXECUTE | READ_FILE | IOCTL_DEV));
+}
+
+int landlock_read_only(void)
+{
+    return restrict_to(EXECUTE | READ_FILE | READ_DIR, -1, 0);
 }

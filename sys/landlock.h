@@ -12,4 +12,7 @@ int landlock_version(void);
 // Landlock or one below version 2 (which can't link between directories); -errno, recorded.
 int landlock_confine(int root);
 
+// Likewise: nothing can be written, made or removed by path any more, anywhere.
+int landlock_read_only(void);
+
 #endif

@@ -151,9 +151,16 @@ static int take_component(struct walk *w, bool no_links)
     size_t done = strlen(w->done);
     if (done + 1 + n >= sizeof(w->done))
         return -ENAMETOOLONG;
-    int error = go_down(w, name);
-    if (error == -ELOOP)
-        return no_links ? error : follow(w, name);
+    int error = -ENOTDIR;
+    // What is no directory and then no link was exchanged in between, or is a file: looked at again to tell.
+    for (int tries = 0; error == -ENOTDIR && tries < AGAIN_MAX; tries++) {
+        error = go_down(w, name);
+        if (error == -ELOOP && !no_links) {
+            error = follow(w, name);
+            if (error != -ENOTDIR)
+                return error;
+        }
+    }
     if (error < 0)
         return error;
     w->done[done] = '/';

@@ -71,6 +71,11 @@ int start_block(bool ignored_too)
     return set_mask(&set, NULL) == 0 ? 0 : err_at("rt_sigprocmask", NULL);
 }
 
+int start_unblock(void)
+{
+    return set_mask(&caller.mask, NULL) == 0 ? 0 : err_at("rt_sigprocmask", NULL);
+}
+
 // A soft limit below `least` becomes `wanted`, or as much as the hard one allows.
 static int raise_limit(struct limit *l)
 {

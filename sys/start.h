@@ -21,6 +21,9 @@ int start_restore_limits(void);
 // Sets the mask to all signals but those that the set-up ignores, or to all. musl's own calls leave out
 // 32 to 34, in both directions, though a caller may have blocked them.
 int start_block(bool ignored_too);
+
+// The caller's own mask for a moment: until start_block().
+int start_unblock(void);
 sigset_t start_all_signals(void);
 
 // The umask and the signal mask that the caller had; the parent that the caller had at start.
