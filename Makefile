@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # make            ./inroot, the static executable (build-static.sh makes it)
-# make demo       a root from a Debian package, entered as root and as an ordinary user
+# make demo       a root from a Debian package, entered and unpacked as root and as an ordinary user
 # make check      every test; as root it installs the Debian packages that are missing
 # make bench      against the bare system calls and the installed peers
 # make soak       the tests with full counts;   make fuzz     the fuzz targets, FUZZ_SECONDS each
@@ -11,7 +11,7 @@
 
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 600
-LINKS = exec-in-root
+LINKS = exec-in-root unpack-in-root
 
 SOURCES = $(wildcard helper.c cmd/*.c plan/*.c root/*.c archive/*.c seccomp/*.c sys/*.c)
 HEADERS = $(wildcard *.h cmd/*.h plan/*.h root/*.h archive/*.h seccomp/*.h sys/*.h)
@@ -95,6 +95,7 @@ bench:
 	@test/deps.sh build bench
 	$(SUBMAKE) inroot
 	/usr/bin/python3 bench/bench.py
+	/usr/bin/python3 bench/unpack.py
 
 soak:
 	@test/deps.sh build check

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/xattr.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -44,22 +45,19 @@ struct xattr_args {
     uint32_t size, flags;
 };
 
-static int set(int fd, bool is_path, const struct pax_attribute *a)
+// What can't be opened is named, as setxattrat(2) takes no O_PATH descriptor; it is not followed.
+static int set_by_name(int parent, const char *leaf, const struct pax_attribute *a)
 {
-    if (!is_path)
-        return fsetxattr(fd, a->name, a->value, a->length, 0) == 0 ? 0 : -errno;
     struct xattr_args args = {(uint64_t)(uintptr_t)a->value, (uint32_t)a->length, 0};
-    // Before 6.13 only a path could be given, and somebody else's file could have come there: an error.
-    return syscall(SYS_setxattrat, fd, "", AT_EMPTY_PATH, a->name, &args, sizeof(args)) == 0 ? 0 : -errno;
+    // Before 6.13 there is no way below a descriptor: an error.
+    long result = syscall(SYS_setxattrat, parent, leaf, AT_SYMLINK_NOFOLLOW, a->name, &args, sizeof(args));
+    return result == 0 ? 0 : -errno;
 }
 
 static int set_failed(const struct extract *x, const char *name, int error)
 {
     if (error == -ERANGE || error == -E2BIG || error == -EINVAL)
         return extract_refuse_as(x, -error, "xattr", "an extended attribute that Linux does not take");
-    // Linux has user.* for files and directories only.
-    if (error == -EPERM && x->entry->type != TAR_FILE && x->entry->type != TAR_DIRECTORY && starts_with(name, "user."))
-        return extract_refuse_as(x, EPERM, "xattr", "a user.* attribute on what is neither file nor directory");
     extract_failed(x, "setxattr", -error);
     err_hint2("--xattrs=none leaves all of them out, --xattrs=GLOB,... takes some; this one is ", name);
     return error;
@@ -70,15 +68,38 @@ static bool is_acl(const char *name)
     return strcmp(name, ATTRIBUTE_ACL_ACCESS) == 0 || strcmp(name, ATTRIBUTE_ACL_DEFAULT) == 0;
 }
 
-int attributes_set(struct extract *x, int fd, bool is_path)
+// The next one that is taken: 1; 0 after the last; -errno.
+static int next_taken(struct extract *x, size_t *at, struct pax_attribute *a)
+{
+    int got;
+    while ((got = tar_attribute(x->reader, at, a)) > 0) {
+        if (a->kind == PAX_XATTR && !is_acl(a->name) && attributes_are_taken(&x->o->xattrs, a->name))
+            return 1;
+    }
+    return got;
+}
+
+int attributes_set(struct extract *x, int fd)
 {
     struct pax_attribute a;
     size_t at = 0;
     int got;
-    while ((got = tar_attribute(x->reader, &at, &a)) > 0) {
-        if (a.kind != PAX_XATTR || is_acl(a.name) || !attributes_are_taken(&x->o->xattrs, a.name))
-            continue;
-        int error = set(fd, is_path, &a);
+    while ((got = next_taken(x, &at, &a)) > 0) {
+        if (fsetxattr(fd, a.name, a.value, a.length, 0) != 0)
+            return set_failed(x, a.name, -errno);
+    }
+    return got;
+}
+
+int attributes_set_node(struct extract *x, int parent)
+{
+    struct pax_attribute a;
+    size_t at = 0;
+    int got;
+    while ((got = next_taken(x, &at, &a)) > 0) {
+        if (starts_with(a.name, "user.") || strcmp(a.name, XATTR_NAME_CAPS) == 0)
+            return extract_refuse(x, "xattr", "an extended attribute that only files and directories can have");
+        int error = set_by_name(parent, name_leaf(&x->name), &a);
         if (error < 0)
             return set_failed(x, a.name, error);
     }

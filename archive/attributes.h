@@ -14,8 +14,11 @@
 // a pattern that begins with their prefix.
 bool attributes_are_taken(const struct globs *patterns, const char *name);
 
-// Sets those that are taken and no ACLs. `fd` is open for reading or writing, or O_PATH. -errno, recorded.
-int attributes_set(struct extract *x, int fd, bool is_path);
+// Sets those that are taken and no ACLs, of a file or directory that is open. -errno, recorded.
+int attributes_set(struct extract *x, int fd);
+
+// The same of anything else, in `parent`. user.* and capabilities it can't have: refused.
+int attributes_set_node(struct extract *x, int parent);
 
 // Sets the access ACL of an open file, with --acls: 1 if there was one, else 0; -errno, recorded.
 int attributes_set_acls(struct extract *x, int fd);

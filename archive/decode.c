@@ -25,14 +25,7 @@ static struct {
     uint64_t produced;
 } d;
 
-static _Noreturn void finish(enum decode_what what, uint32_t length)
-{
-    struct decode_note note = {what, length};
-    (void)send(d.job->channel, &note, sizeof(note), MSG_NOSIGNAL);
-    _exit(0);
-}
-
-// A channel that has ended: whoever read from it is gone.
+// A channel that has ended: whoever read from it has all that is wanted, or is gone.
 static void wait_for_answer(void)
 {
     char byte;
@@ -43,6 +36,15 @@ static void wait_for_answer(void)
     if (n <= 0)
         _exit(0);
     d.unread--;
+}
+
+// A socket that is closed with answers unread resets the other side, and this note would be lost.
+static _Noreturn void finish(enum decode_what what, uint32_t length)
+{
+    struct decode_note note = {what, length};
+    (void)send(d.job->channel, &note, sizeof(note), MSG_NOSIGNAL);
+    for (;;)
+        wait_for_answer();
 }
 
 static unsigned char *room(size_t *size)
@@ -72,10 +74,10 @@ static void produce(size_t n)
 }
 
 // The caller may have left the archive's descriptor in a state in which it does not wait.
-static ssize_t read_input(int in)
+static ssize_t read_input(int in, unsigned char *to, size_t size)
 {
     for (;;) {
-        ssize_t n = read(in, d.in, sizeof(d.in));
+        ssize_t n = read(in, to, size);
         if (n >= 0 || (errno != EINTR && errno != EAGAIN))
             return n;
         struct pollfd p = {.fd = in, .events = POLLIN};
@@ -89,7 +91,7 @@ static bool refill(void)
 {
     if (d.at < d.end)
         return true;
-    ssize_t n = read_input(d.job->in);
+    ssize_t n = read_input(d.job->in, d.in, sizeof(d.in));
     if (n < 0)
         finish(DECODE_READ, (uint32_t)errno);
     d.at = 0;
@@ -118,6 +120,7 @@ static bool is_another(void)
 // -- gzip (RFC 1952) ---------------------------------------------------------------------------
 
 static struct inflate_state inflate;
+static struct isal_gzip_header header;
 
 static void check_inflate(int result)
 {
@@ -129,11 +132,49 @@ static void check_inflate(int result)
         finish(DECODE_CORRUPT, 0);
 }
 
+// By itself: isal_inflate() forgets the header's flags when it is read in pieces, and takes names for data.
+static void read_header(void)
+{
+    int result;
+    isal_gzip_header_init(&header);
+    do {
+        if (!refill())
+            finish(DECODE_TRUNCATED, 0);
+        inflate.next_in = d.in + d.at;
+        inflate.avail_in = (uint32_t)(d.end - d.at);
+        result = isal_read_gzip_header(&inflate, &header);
+        check_inflate(result);
+        d.at = d.end - inflate.avail_in;
+    } while (result == ISAL_END_INPUT);
+}
+
+// Makes `n` bytes ready, fewer at the end of the archive.
+static size_t gather(size_t n)
+{
+    while (d.end - d.at < n) {
+        memmove(d.in, d.in + d.at, d.end - d.at);
+        d.end -= d.at;
+        d.at = 0;
+        ssize_t got = read_input(d.job->in, d.in + d.end, sizeof(d.in) - d.end);
+        if (got < 0)
+            finish(DECODE_READ, (uint32_t)errno);
+        d.end += (size_t)got;
+        d.job->shared->consumed += (uint64_t)got;
+        if (got == 0)
+            break;
+    }
+    return d.end - d.at;
+}
+
 static void inflate_member(void)
 {
+    enum { FLAGS = 3, RESERVED = 0xe0 };
     bool full = false;
+    if (gather(FLAGS + 1) > FLAGS && (d.in[d.at + FLAGS] & RESERVED) != 0)
+        finish(DECODE_METHOD, 0);
     isal_inflate_reset(&inflate);
-    inflate.crc_flag = ISAL_GZIP;
+    inflate.crc_flag = ISAL_GZIP_NO_HDR_VER;
+    read_header();
     do {
         size_t size;
         // A full slot can mean that more is to come without more input.
@@ -235,7 +276,7 @@ void decode_feed(int in, int out, const unsigned char *first, size_t first_size,
     write_out(out, first, first_size);
     *consumed = first_size;
     for (;;) {
-        ssize_t n = read_input(in);
+        ssize_t n = read_input(in, d.in, sizeof(d.in));
         if (n <= 0)
             _exit(n == 0 ? 0 : DECODE_FEED_FAILED);
         write_out(out, d.in, (size_t)n);

@@ -59,7 +59,7 @@ static int name_failed(struct extract *x, int error, const char *text)
     const char *shown = text[0] != '\0' ? text : "/";
     if (error == -EPERM)
         return fault_at("name", shown, x->entry->offset, EPERM, "a component is \"..\"");
-    return fault_at("name", shown, x->entry->offset, -error, "it is longer than Linux takes (4095 bytes)");
+    return fault_at("name", shown, x->entry->offset, -error, "it is longer than Linux takes (4095 bytes, 255 a component)");
 }
 
 // Whether --include and --exclude take the entry: by its name in the archive, made plain.

@@ -161,7 +161,7 @@ static int decoder_error(const struct input *in, const struct decode_note *note)
         [DECODE_WINDOW] = "it asks for a window of more than 8 MiB",
         [DECODE_TRAILING] = "something else follows its end",
         [DECODE_RATIO] = "it unpacks to more than --max-ratio times its size",
-        [DECODE_METHOD] = "its compression method is unknown",
+        [DECODE_METHOD] = "its compression method or a flag of its header is unknown",
     };
     if (note->what == DECODE_READ)
         return err_no("read", in->name, note->length > 0 && note->length < 4096 ? (int)note->length : EIO);

@@ -129,7 +129,7 @@ int meta_file(struct extract *x, int fd, const struct stat *st)
     if (chowned && fchown(fd, x->owner, x->group) != 0)
         return chown_failed(x, errno);
     if (x->has_attributes)
-        error = attributes_set(x, fd, false);
+        error = attributes_set(x, fd);
     if (error < 0)
         return error;
     if ((st->st_mode & 07777) != x->mode && fchmod(fd, x->mode) != 0)
@@ -185,7 +185,7 @@ int meta_node(struct extract *x, int parent, mode_t type)
     if (x->has_owner && (st.st_uid != x->owner || st.st_gid != x->group) &&
         fchownat(fd, "", x->owner, x->group, AT_EMPTY_PATH) != 0)
         return chown_failed(x, errno);
-    int error = x->has_attributes ? attributes_set(x, fd, true) : 0;
+    int error = x->has_attributes ? attributes_set_node(x, parent) : 0;
     if (error == 0 && type != S_IFLNK)
         error = chmod_node(x, fd, st.st_mode & 07777);
     return error < 0 ? error : set_node_times(x, fd, parent);
@@ -222,7 +222,7 @@ int meta_directory(struct extract *x, int fd, bool is_new)
     };
     int error = 0;
     if (x->has_attributes)
-        error = attributes_set(x, fd, false);
+        error = attributes_set(x, fd);
     if (error == 0 && x->has_attributes)
         error = attributes_acls(x, access, &e.access_size, inherited, &e.inherited_size);
     if (error < 0)

@@ -100,5 +100,6 @@ bool tar_header_number(const char *field, size_t n, int64_t *value)
     size_t digits = i;
     for (; i < n && field[i] >= '0' && field[i] <= '7'; i++)
         *value = *value << 3 | (field[i] - '0');
-    return i > digits && (i == n || field[i] == '\0' || field[i] == ' ');
+    // What follows the NUL that ends it nobody reads; a blank may be followed by blanks only.
+    return i > digits && (i == n || field[i] == '\0' || tar_header_is_empty(field + i, n - i));
 }

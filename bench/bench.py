@@ -22,25 +22,20 @@ or does not work here is skipped by name; the exit status is 1 when inroot or a 
 Everything is made in one temporary directory, mounts in a mount namespace of the bench's own.
 """
 import argparse
-import ctypes
 import dataclasses
 import json
 import os
 import pathlib
-import platform
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 
-HERE = pathlib.Path(__file__).resolve().parent
-REPO = HERE.parent
-INROOT = (REPO / os.environ.get("INROOT", "inroot")).resolve()
-PATH = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
+from common import (EXTRA_MOUNTS, HERE, STATIC_TRUE, Report, add_mounts, build_programs,
+                    count_mounts, describe_host, fs_of, need_inroot, run_inside)
+
 PAYLOAD = "/static-true"
-EXTRA_MOUNTS = 1000
-MS_BIND = 4096
 USER = 1000
 TARGET_FLOOR, TARGET_PEAK_KIB = 1.3, 2048
 TARGET_BWRAP = {"tmpdir": 2.5, "stacked": 3.5}
@@ -60,8 +55,9 @@ class Row:
     q3: float = 0
 
 
-class Bench:
+class Bench(Report):
     def __init__(self, top, rounds):
+        super().__init__()
         self.top, self.rounds = pathlib.Path(top), rounds
         self.root, self.bundle = self.top / "root", self.top / "bundle"
         self.user_root = self.top / "user-root"
@@ -69,23 +65,12 @@ class Bench:
         self.user = USER if self.is_root else os.getuid()
         self.ids = {"user": USER, "group": USER, "extra_groups": []} if self.is_root else {}
         self.has_userns = False
-        self.targets = []
-        self.skipped = {}
-        self.failed = False
 
     # -- making ready --------------------------------------------------------------------------
 
     def build(self):
-        """The programs, static as inroot itself is, and the roots with nothing but the payload."""
-        arch = subprocess.check_output(["gcc", "-print-multiarch"], text=True).strip()
-        kernel = [f"-idirafter{path}" for path in ("/usr/include", f"/usr/include/{arch}")]
-        sources = [HERE / "floor.c", HERE / "spawn.c", HERE / "peak.c",
-                   REPO / "test/behaviour/src/static_true.c"]
-        for source in sources:
-            subprocess.run(["musl-gcc", "-static", "-O2", "-std=gnu17", "-D_GNU_SOURCE", *kernel,
-                            "-o", self.top / source.stem.replace("_", "-"), source], check=True)
-        # A copy, because the ordinary user need not reach the tree.
-        shutil.copy(INROOT, self.top / "inroot")
+        """The programs, and the roots with nothing but the payload."""
+        build_programs(self.top, HERE / "floor.c", HERE / "spawn.c", HERE / "peak.c", STATIC_TRUE)
         for root in (self.root, self.user_root, self.bundle / "rootfs"):
             root.mkdir(parents=True)
             shutil.copy(self.top / "static-true", root)
@@ -109,28 +94,7 @@ class Bench:
         if not self.has_userns:
             self.skipped["user namespaces"] = reason
 
-    def add_mounts(self):
-        libc = ctypes.CDLL(None, use_errno=True)
-
-        def mount(source, target, kind, flags):
-            if libc.mount(os.fsencode(source), os.fsencode(target), kind, flags, None) != 0:
-                raise OSError(ctypes.get_errno(), f"mount {target}")
-
-        many = self.top / "many"
-        many.mkdir()
-        mount("none", many, b"tmpfs", 0)
-        for number in range(1, EXTRA_MOUNTS):
-            place = many / str(number)
-            place.mkdir()
-            mount(place, place, None, MS_BIND)
-
     # -- the commands --------------------------------------------------------------------------
-
-    def tool(self, name):
-        path = shutil.which(name, path=PATH)
-        if not path:
-            self.skipped[name] = "not installed"
-        return path
 
     def floor(self, *args):
         return [self.top / "floor", *args]
@@ -174,10 +138,6 @@ class Bench:
     def run(self, argv, ids, timeout=20):
         return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               errors="backslashreplace", timeout=timeout, **ids)
-
-    def fail(self, name, proc):
-        self.failed = True
-        print(f"FAILED {name}: status {proc.returncode}: {proc.stderr.strip()}", flush=True)
 
     def usable(self, rows, ids):
         """Those of the rows whose command works here."""
@@ -225,9 +185,6 @@ class Bench:
                             f">= {TARGET_BWRAP[way]}", ratio >= TARGET_BWRAP[way],
                             f"the floor: {bwrap.median / floor.median:.2f}")
 
-    def target(self, name, figure, wanted, reached, note=""):
-        self.targets.append((name, figure, wanted, "reached" if reached else "MISSED", note))
-
     def measure_memory(self):
         """Peak memory, in the caller's own ids."""
         root = self.root if self.is_root else self.user_root
@@ -244,7 +201,7 @@ class Bench:
             if proc.returncode != 0:
                 self.skipped[f"peak memory of {row.name}"] = proc.stderr.strip()
                 continue
-            kib, processes = map(int, proc.stdout.split())
+            kib, processes, _ = map(int, proc.stdout.split())
             largest = self.run([timer, "-f", "%M", *row.argv], {}).stderr.strip() if timer else "-"
             print(f"{row.name:40} {kib:>8} {processes:>10} {largest:>12}", flush=True)
             if row.ours:
@@ -256,41 +213,18 @@ class Bench:
     def bench(self):
         self.top.chmod(0o755)
         self.build()
-        print_host(self.top, self.rounds)
+        print(f"{describe_host()}, ROOT on {fs_of(self.top)}, {self.rounds} rounds")
         self.probe_userns()
         self.measure_all(f"{count_mounts()} mounts")
         if self.is_root:
-            self.add_mounts()
+            add_mounts(self.top / "many")
             self.measure_all(f"{count_mounts()} mounts")
         else:
             self.skipped[f"{EXTRA_MOUNTS} extra mounts"] = "need root"
             self.skipped["the ways without a user namespace"] = "need root"
         if self.is_root or self.has_userns:
             self.measure_memory()
-        if self.targets:
-            print("\ntargets")
-        for name, figure, wanted, verdict, note in self.targets:
-            print(f"  {name:44} {figure:>8}   {wanted:8} {verdict:8} {note}".rstrip())
-        for name, reason in self.skipped.items():
-            print(f"skipped: {name}: {reason}")
-        return 1 if self.failed else 0
-
-
-def count_mounts():
-    return len(pathlib.Path("/proc/self/mountinfo").read_text().splitlines())
-
-
-def is_shared(mount_point):
-    """Whether that mount of ours sends its events on to others."""
-    lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
-    return any(line.split()[4] == mount_point and " shared:" in line for line in lines)
-
-
-def print_host(top, rounds):
-    kind = subprocess.check_output(["df", "--output=fstype", top], text=True).split()[-1]
-    print(f"Linux {platform.release()}, {os.cpu_count()} processors, "
-          f"load {os.getloadavg()[0]:.1f}, ROOT on {kind}, "
-          f"/ {'shared' if is_shared('/') else 'private'}, {rounds} rounds")
+        return self.print_verdict()
 
 
 def print_table(title, table):
@@ -305,22 +239,6 @@ def print_table(title, table):
               f" {cells[0]:>8} {cells[1]:>8} {cells[2]:>9}", flush=True)
 
 
-def run_inside(top, rounds):
-    """The bench itself, as root in a mount namespace that is private (unshare's default)."""
-    command = [sys.executable, __file__, "--rounds", str(rounds), "--inside", top]
-    if os.geteuid() == 0:
-        # Nothing may reach the host, but a host whose mounts are shared shall cost what it costs.
-        shared = "mount --make-rshared / && " if is_shared("/") else ""
-        command = ["unshare", "-m", "sh", "-c", f'{shared}exec "$@"', "sh", *command]
-    with subprocess.Popen(command) as inner:
-        try:
-            return inner.wait()
-        finally:
-            if inner.poll() is None:
-                inner.terminate()
-                inner.wait()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=400, metavar="N", help="default 400")
@@ -332,10 +250,9 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if options.inside:
         return Bench(options.inside, options.rounds).bench()
-    if not os.access(INROOT, os.X_OK):
-        sys.exit(f"bench: {INROOT} is missing: run ./build-static.sh first")
+    need_inroot()
     with tempfile.TemporaryDirectory(prefix="inroot-bench.") as top:
-        return run_inside(top, options.rounds)
+        return run_inside(__file__, "--rounds", str(options.rounds), "--inside", top)
 
 
 if __name__ == "__main__":

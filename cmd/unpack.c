@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/xattr.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "archive/attributes.h"
 #include "archive/fault.h"
 #include "cmd/unpack_report.h"
 #include "root/confine.h"
@@ -83,19 +85,35 @@ static int open_own(void)
     return plan.die_with_parent ? start_die_with(start_parent()) : 0;
 }
 
+// Nothing is read from standard input but the archive, and written to standard output only where that was asked
+// for. Before the root is entered: its /dev/null is anything.
+static int blank_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDOUT_FILENO; fd++) {
+        bool used = fd == plan.sync_fd || fd == plan.root_fd || (fd == STDOUT_FILENO && (unpack.json || unpack.verbose));
+        int error = used ? 0 : fd_blank(fd);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
 static int open_archive(void)
 {
     err_stage("archive");
     int fd = unpack.archive_fd >= 0 ? fd_copy(unpack.archive_fd) : report_open(&report, unpack.archive);
     if (fd < 0)
         return fd;
-    if (unpack.archive_fd >= 0 && unpack.archive_fd <= 2 && fd_blank(unpack.archive_fd) < 0)
-        return -EBADF;
+    int error = blank_standard();
+    if (error < 0) {
+        close(fd);
+        return error;
+    }
     const char *name = unpack.archive_fd == STDIN_FILENO ? "standard input" : unpack.archive;
     input.pause = report_pause;
     input.context = &report;
     input.max_ratio = unpack.max_ratio;
-    int error = input_open(&input, fd, name);
+    error = input_open(&input, fd, name);
     return error < 0 ? error : input_start(&input);
 }
 
@@ -112,10 +130,11 @@ static uint64_t capabilities(void)
         set |= CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_FOWNER) | CAPS_BIT(CAP_FSETID);
     if (o->devices == DEVICES_CREATE)
         set |= CAPS_BIT(CAP_MKNOD);
-    for (unsigned i = 0; i < o->xattrs.count; i++) {
-        if (strncmp(o->xattrs.pattern[i], "trusted.", 8) == 0)
-            set |= CAPS_BIT(CAP_SYS_ADMIN);
+    if (attributes_are_taken(&o->xattrs, XATTR_NAME_CAPS))
         set |= CAPS_BIT(CAP_SETFCAP);
+    for (unsigned i = 0; i < o->xattrs.count; i++) {
+        if (strncmp(o->xattrs.pattern[i], XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN) == 0)
+            set |= CAPS_BIT(CAP_SYS_ADMIN);
     }
     return set;
 }
@@ -131,9 +150,6 @@ static int confine_extraction(const struct enter *e)
     }
     if (sigprocmask(SIG_SETMASK, &mask, NULL) != 0)
         return err_at("rt_sigprocmask", NULL);
-    // Nothing is read there, and written only where that was asked for.
-    if (fd_blank(STDIN_FILENO) < 0 || (!unpack.json && !unpack.verbose && fd_blank(STDOUT_FILENO) < 0))
-        return -EBADF;
     return confine(e, capabilities(), keep, sizeof(keep) / sizeof(keep[0]), CAGE_EXTRACTOR);
 }
 

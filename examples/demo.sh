@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # `make demo`: makes a root from the Debian package busybox-static and enters it, as root and as an
-# ordinary user in a user namespace; started by an ordinary user, the second part only.
+# ordinary user in a user namespace; then packs it, and unpacks it as both. Started by an ordinary user,
+# it does his part only.
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
@@ -49,6 +50,35 @@ if "$@" unshare --user true 2>/dev/null; then
     show "$who, in a user namespace" env "$@"
 else
     echo "$who: this machine denies user namespaces to ordinary users"
+fi
+
+# The other way round: an archive becomes a root. And one that wants to be elsewhere does not.
+archive=$top/root.tar.gz
+tar -czf "$archive" -C "$root" .
+tar -cPf "$top/hostile.tar" --transform='s,^,../../,' -C "$top" inroot
+
+# $1 who, $2 the new root, then the words that make us him.
+unpack() {
+    who=$1 into=$2
+    shift 2
+    echo "$who: $archive, $(wc -c <"$archive") bytes"
+    summary=$("$@" "$top/inroot" unpack --json "$into" "$archive")
+    echo "   $summary"
+    diff -rq --no-dereference "$root" "$into" >/dev/null || { echo "   it is another tree"; return 1; }
+    if "$@" "$top/inroot" unpack "$into" "$top/hostile.tar" 2>"$top/refused"; then
+        echo "   the hostile archive was unpacked"
+        return 1
+    fi
+    sed 's/^/   /' "$top/refused"
+}
+
+mkdir "$top/by-root" "$top/by-user"
+if [ "$(id -u)" -eq 0 ]; then
+    unpack "4. root" "$top/by-root" env
+    chown 1000:1000 "$top/by-user"
+    unpack "5. uid 1000" "$top/by-user" env "$@"
+else
+    unpack "3. uid $(id -u)" "$top/by-user" env
 fi
 
 [ "$mounts" = "$(cat /proc/self/mountinfo)" ] || { echo "the host's mounts have changed"; exit 1; }

@@ -11,7 +11,9 @@ for group; do
         build) packages="$packages gcc binutils musl-tools linux-libc-dev xz-utils"
                [ "$(uname -m)" != x86_64 ] || packages="$packages nasm" ;;
         demo)  packages="$packages busybox-static util-linux" ;;
-        bench) packages="$packages gcc libc6-dev musl-tools python3 busybox-static bubblewrap runc time" ;;
+        bench) packages="$packages gcc libc6-dev musl-tools python3 busybox-static bubblewrap runc time
+                                   util-linux tar gzip zstd isal pigz libarchive-tools mmdebstrap e2fsprogs
+                                   golang-go golang-github-docker-docker-dev" ;;
         fuzz)  packages="$packages clang libclang-rt-dev libc6-dev $libraries" ;;
         lint)  packages="$packages gcc libc6-dev $libraries clang-tidy cppcheck" ;;
         check) packages="$packages libc6-dev $libraries libcmocka-dev python3-pytest strace file git

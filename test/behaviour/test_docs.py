@@ -8,9 +8,11 @@ import subprocess
 import pytest
 
 from conftest import INROOT, REPO, inroot, need_root, need_tool
+from tarball import directory, file, gzip, tar, zstd
 
 PAGES = sorted((REPO / "man").glob("*.1"))
-COMMANDS = ["exec", "features"]
+COMMANDS = ["exec", "features", "unpack"]
+LINKS = {"exec": "exec-in-root", "unpack": "unpack-in-root"}
 EVERYWHERE = {"--help", "--version"}
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 
@@ -83,28 +85,80 @@ def test_fields_of_features_are_described():
         assert re.search(rf"\b{key}\b", page), key
 
 
-def manual_examples():
+def manual_examples(command):
     found = []
-    for page in ("inroot.1", "inroot-exec.1"):
-        for block in re.findall(r"^\.EX\n(.*?)^\.EE", source(page), re.DOTALL | re.MULTILINE):
-            found += re.findall(r"^inroot exec (?:.*\\\n)*.*$", block, re.MULTILINE)
+    for page in PAGES:
+        for block in re.findall(r"^\.EX\n(.*?)^\.EE", source(page.name), re.DOTALL | re.MULTILINE):
+            found += re.findall(rf"^inroot {command} (?:.*\\\n)*.*$", block, re.MULTILINE)
     return found
 
 
 def test_manual_has_examples():
-    assert len(manual_examples()) >= 8
+    assert len(manual_examples("exec")) >= 8 and len(manual_examples("unpack")) >= 6
 
 
 @need_root
-@pytest.mark.parametrize("number", range(len(manual_examples())))
+@pytest.mark.parametrize("number", range(len(manual_examples("exec"))))
 def test_example_of_the_manual_is_accepted(scratch, number):
     """As a plan: what the examples name is not there. Descriptor 3 is the parent's socket in one."""
-    line = manual_examples()[number].replace("inroot exec", f"{INROOT} exec --dry-run")
+    line = manual_examples("exec")[number].replace("inroot exec", f"{INROOT} exec --dry-run")
     line = line.replace("/srv/debian", str(scratch))
     proc = subprocess.run(["sh", "-e", "-c", f"exec 3</dev/null\n{line}"], cwd=scratch, capture_output=True,
                           text=True, timeout=60)
     assert (proc.returncode, proc.stderr) == (0, ""), proc
     assert json.loads(proc.stdout)["command"]
+
+
+@need_root
+@pytest.mark.parametrize("number", range(len(manual_examples("unpack"))))
+def test_unpack_example_of_the_manual(scratch, number):
+    """Run: each with an archive that it can be about, in a root that has what it names."""
+    root = scratch / "root"
+    for name in ("srv/upload", "etc"):
+        (root / name).mkdir(parents=True)
+    data = tar([directory("d"), directory("d/etc"), file("d/etc/f"), file("d/etc/f.bak")])
+    for name, archive in (("debian.tar.zst", zstd(data)), ("debian.tar.gz", gzip(data)),
+                          ("upload.tar", data), ("backup.tar", data)):
+        (scratch / name).write_bytes(archive)
+    line = manual_examples("unpack")[number].replace("inroot", str(INROOT), 1)
+    line = line.replace("/srv/debian", str(root))
+    before = set(root.rglob("*"))
+    proc = subprocess.run(["sh", "-e", "-c", line], cwd=scratch, capture_output=True, text=True, timeout=60)
+    assert (proc.returncode, proc.stdout, proc.stderr) == (0, "", ""), proc
+    made = {str(p.relative_to(root)) for p in root.rglob("*") if p not in before}
+    below = {"d", "d/etc", "d/etc/f", "d/etc/f.bak"}
+    assert made in (below, {f"srv/upload/{p}" for p in below}, {"etc/f"}), made
+
+
+# -- links, and what is installed --------------------------------------------------------------
+
+@pytest.mark.parametrize("command", LINKS)
+def test_link_is_the_command(scratch, command):
+    """By its name alone; options and operands are the command's."""
+    link = scratch / LINKS[command]
+    link.symlink_to(INROOT)
+    for words in (["--help"], ["--nonsense"], []):
+        by_link, plain = inroot(*words, program=link), inroot(command, *words)
+        assert (by_link.returncode, by_link.stdout, by_link.stderr) == \
+            (plain.returncode, plain.stdout, plain.stderr)
+    assert f"{LINKS[command]} \\-" in (REPO / "man" / f"inroot-{command}.1").read_text()
+
+
+@need_tool("make")
+def test_everything_is_installed(scratch):
+    """make install, as packagers run it, of a tree that is built."""
+    if not (REPO / "inroot").exists():
+        pytest.skip("needs ./inroot")
+    make = ["make", "-C", REPO, "-o", "inroot", "install", f"DESTDIR={scratch}", "PREFIX=/usr"]
+    proc = subprocess.run(make, capture_output=True, text=True, timeout=60)
+    assert proc.returncode == 0, proc.stderr
+    programs, pages = scratch / "usr/bin", scratch / "usr/share/man/man1"
+    assert {p.name for p in programs.iterdir()} == {"inroot", *LINKS.values()}
+    assert {p.name for p in pages.iterdir()} == {p.name for p in PAGES} | {f"{v}.1" for v in LINKS.values()}
+    for command, link in LINKS.items():
+        assert os.readlink(programs / link) == "inroot"
+        assert (pages / f"{link}.1").resolve() == (pages / f"inroot-{command}.1").resolve()
+        assert (pages / f"{link}.1").is_file()
 
 
 # -- the README --------------------------------------------------------------------------------

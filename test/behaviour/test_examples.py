@@ -10,16 +10,29 @@ import sys
 import pytest
 
 from conftest import INROOT, REPO, TIMEOUT, need_tool, need_userns, ordinary, parse_records, words
+from tarball import directory, file, gzip, tar
 
 pytestmark = [need_userns, pytest.mark.usefixtures("unchanged_host")]
 
 
+LAYER = [directory("etc/layer"), file("etc/layer/program", mode=0o4755, uid=33, gid=34)]
+
 # -- the README --------------------------------------------------------------------------------
 
 def readme_examples():
-    section = re.search(r"^## Five examples\n(.*?)^## ", (REPO / "README.md").read_text(),
+    section = re.search(r"^## Six examples\n(.*?)^## ", (REPO / "README.md").read_text(),
                         re.DOTALL | re.MULTILINE)
     return re.findall(r"^```sh\n(.*?)^```$", section[1], re.DOTALL | re.MULTILINE)
+
+
+def archive_was_unpacked(place):
+    program = place / "root/etc/layer/program"
+    st = program.stat()
+    if os.getuid() == 0:
+        assert (st.st_uid, st.st_gid, st.st_mode & 0o7777) == (33, 34, 0o4755)
+    else:
+        assert (st.st_uid, st.st_mode & 0o7777) == (os.getuid(), 0o755)
+    assert program.read_text() == "data\n"
 
 
 def nothing_was_written(place):
@@ -30,8 +43,12 @@ def result_was_passed(place):
     assert (place / "result").read_text() == "done\n"
 
 
+SUMMARY = ('{"entries":2,"files":1,"directories":1,"symlinks":0,"hardlinks":0,"devices":0,"fifos":0,'
+           '"skipped":0,"bytes":5,"complete":true,"end_marker":true}\n')
+
 # In their order: what each prints, and what is to be seen afterwards.
 OUTCOMES = [
+    (SUMMARY, archive_was_unpacked),
     ("0\n/\n", None),
     ("changed\n", nothing_was_written),
     ("box\n2\n", None),
@@ -41,7 +58,8 @@ OUTCOMES = [
 
 
 def run_example(number, place):
-    """The commands of an example in a directory that has `root`, with `inroot` on the PATH."""
+    """The commands of an example in a directory that has root and layer.tar.gz, with inroot on the PATH."""
+    (place / "layer.tar.gz").write_bytes(gzip(tar(LAYER)))
     (place / "root/dev/null").touch()  # a shell's background jobs read from it
     (place / "path").mkdir()
     (place / "path/inroot").symlink_to(INROOT)
@@ -51,11 +69,11 @@ def run_example(number, place):
                           stdin=subprocess.DEVNULL)
 
 
-def test_readme_has_five_examples():
-    assert len(readme_examples()) == len(OUTCOMES) == 5
+def test_readme_has_six_examples():
+    assert len(readme_examples()) == len(OUTCOMES) == 6
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(5))
 def test_readme_example(bbox, number):
     output, check = OUTCOMES[number]
     proc = run_example(number, bbox.parent)
@@ -65,7 +83,7 @@ def test_readme_example(bbox, number):
 
 
 def test_readme_records(bbox):
-    proc = run_example(4, bbox.parent)
+    proc = run_example(5, bbox.parent)
     said, _, records = proc.stdout.partition("\n")
     assert (proc.returncode, said, proc.stderr) == (0, "ended with 7", ""), proc
     records = parse_records(records.encode())
