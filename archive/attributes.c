@@ -168,8 +168,10 @@ int attributes_acls(struct extract *x, void *access, size_t *access_size, void *
 int attributes_set_acls(struct extract *x, int fd)
 {
     char access[ACL_BYTES_MAX], inherited[ACL_BYTES_MAX];
-    size_t size, unused;
-    int error = attributes_acls(x, access, &size, inherited, &unused);
+    size_t size, inherited_size;
+    int error = attributes_acls(x, access, &size, inherited, &inherited_size);
+    if (error == 0 && inherited_size > 0)
+        error = extract_refuse(x, "acl", "a default ACL on what is no directory");
     if (error < 0 || size == 0)
         return error;
     if (fsetxattr(fd, ATTRIBUTE_ACL_ACCESS, access, size, 0) == 0)

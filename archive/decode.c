@@ -271,15 +271,17 @@ static void write_out(int out, const unsigned char *data, size_t n)
     }
 }
 
-void decode_feed(int in, int out, const unsigned char *first, size_t first_size, uint64_t *consumed)
+void decode_feed(int in, int out, const unsigned char *first, size_t first_size, struct decode_fed *fed)
 {
     write_out(out, first, first_size);
-    *consumed = first_size;
+    fed->consumed = first_size;
     for (;;) {
         ssize_t n = read_input(in, d.in, sizeof(d.in));
         if (n <= 0)
             _exit(n == 0 ? 0 : DECODE_FEED_FAILED);
         write_out(out, d.in, (size_t)n);
-        *consumed += (uint64_t)n;
+        fed->consumed += (uint64_t)n;
+        if (fed->consumed > *(volatile uint64_t *)&fed->most)
+            _exit(DECODE_FEED_STOPPED);
     }
 }

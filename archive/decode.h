@@ -34,6 +34,9 @@ enum {
     DECODE_WINDOW_LOG = 23,
     DECODE_WORKSPACE = (1 << DECODE_WINDOW_LOG) + (1 << 20), // the window, and what ZSTD_estimateDStreamSize() adds
     DECODE_PADDING = 1 << 20,
+    // How far a program's input may be ahead of its output: more than it can hold in memory. xz skips zeros after
+    // its archive for ever, without another word.
+    DECODE_FEED_AHEAD = 256 << 20,
     DECODE_FEED_FAILED = 1, // exit status of decode_feed(): the archive can't be read;
     DECODE_FEED_STOPPED = 2, // whom it feeds takes no more
 };
@@ -58,7 +61,12 @@ struct decode_job {
 // The decoder's whole life, once everything but its two descriptors is closed and the filter is set.
 _Noreturn void decode_run(const struct decode_job *job);
 
-// Copies `in` to `out`, after the bytes that were read already; counts in *consumed. For the programs.
-_Noreturn void decode_feed(int in, int out, const unsigned char *first, size_t first_size, uint64_t *consumed);
+// What is shared with who feeds a program.
+struct decode_fed {
+    uint64_t consumed, most;
+};
+
+// Copies `in` to `out`, after the bytes that were read already, and not more than fed->most. For the programs.
+_Noreturn void decode_feed(int in, int out, const unsigned char *first, size_t first_size, struct decode_fed *fed);
 
 #endif

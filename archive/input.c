@@ -133,6 +133,8 @@ static int read_more(struct input *in)
             return err_at("read", in->name);
         in->ended = n == 0;
         in->end += (size_t)n;
+        if (in->most != NULL) // packed data are hardly longer than unpacked
+            *in->most = in->offset + input_ready(in) + DECODE_FEED_AHEAD;
         return n == 0 ? reap(in) : 0;
     }
 }

@@ -35,6 +35,7 @@ struct input {
     pid_t children[2];          // the program and who feeds it, to be waited for at the end; 0: none
     int ends[2];                // their pidfds, or -1
     uint64_t *consumed;         // packed bytes taken so far, as the process that reads them says
+    uint64_t *most;             // of them a program may be fed; shared with the process that does
     uint64_t start, total;      // where the file began, and its size from there; 0 when not known
     uint64_t max_ratio;
     // Called before anything that may block, with the descriptor that is waited for or -1: 0 or -errno, recorded.

@@ -267,8 +267,8 @@ static int open_recorded(const struct extract *x, const char *path)
     static struct name name;
     (void)name_make(&name, "", path, 0); // it is plain already
     char *leaf = name.path + (name_leaf(&name) - name.path);
-    if (name.depth == 0)
-        return path_open_directory(x->root, "", false);
+    if (name.depth <= x->depth) // the top is the caller's, who may have named a link
+        return path_open_directory(x->root, path, x->parents.no_links);
     if (name.parent > 0)
         name.path[name.parent] = '\0';
     AUTO_CLOSE int above = path_open_directory(x->root, name.parent > 0 ? name.path : "", x->parents.no_links);

@@ -373,7 +373,6 @@ static int end_of_stream(struct tar_reader *r)
         return tar_refuse(r, "end", "a record without an entry");
     if (r->strict && r->started && !r->has_end)
         return fault_at("end", r->in->name, r->in->offset, EBADMSG, "the archive has no end");
-    r->has_end |= !r->started; // nothing at all is an empty archive
     return 0;
 }
 

@@ -107,7 +107,7 @@ static int find_program(const char *name, char *path, size_t size)
 // no file by path, and has the memory that its formats need at their highest levels.
 static int weaken_program(void)
 {
-    const struct rlimit memory = {256 << 20, 256 << 20}, core = {0, 0};
+    const struct rlimit memory = {DECODE_FEED_AHEAD, DECODE_FEED_AHEAD}, core = {0, 0};
     int error = caps_limit(0);
     if (error < 0)
         return error;
@@ -138,7 +138,7 @@ static void remember(struct input *in, int which, pid_t pid)
         (void)fcntl(in->ends[which], F_SETFD, FD_CLOEXEC);
 }
 
-static int start_feeder(struct input *in, int to, uint64_t *consumed)
+static int start_feeder(struct input *in, int to, struct decode_fed *fed)
 {
     pid_t parent = getpid(), pid = fork();
     if (pid < 0)
@@ -146,7 +146,7 @@ static int start_feeder(struct input *in, int to, uint64_t *consumed)
     if (pid == 0) {
         if (shut_in(in->fd, to, parent) < 0)
             _exit(FAILED);
-        decode_feed(in->fd, to, in->data, in->end, consumed);
+        decode_feed(in->fd, to, in->data, in->end, fed);
     }
     remember(in, 1, pid);
     return 0;
@@ -159,9 +159,10 @@ int workers_start_program(struct input *in)
     int error = find_program(in->program, path, sizeof(path));
     if (error < 0)
         return error;
-    uint64_t *consumed = share(sizeof(*consumed));
-    if (consumed == NULL)
+    struct decode_fed *fed = share(sizeof(*fed));
+    if (fed == NULL)
         return err_at("mmap", in->program);
+    fed->most = DECODE_FEED_AHEAD;
     if (pipe2(feed, O_CLOEXEC) != 0)
         return err_at("pipe2", NULL);
     AUTO_CLOSE int feed_from = feed[0];
@@ -181,14 +182,15 @@ int workers_start_program(struct input *in)
         become_program(path, feed_from, result_to);
     }
     remember(in, 0, pid);
-    error = start_feeder(in, feed_to, consumed);
+    error = start_feeder(in, feed_to, fed);
     if (error < 0)
         return error;
     close(in->fd);
     in->fd = fd_take(&result_from);
     in->is_pipe = true;
     in->seekable = false;
-    in->consumed = consumed;
+    in->consumed = &fed->consumed;
+    in->most = &fed->most;
     in->at = in->end = 0;
     in->ended = false;
     return 0;

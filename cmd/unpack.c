@@ -120,14 +120,14 @@ static int open_archive(void)
 // -- inside ------------------------------------------------------------------------------------
 
 // What the options need, of what is held. An ordinary user's own data need nothing.
-static uint64_t capabilities(void)
+static uint64_t capabilities(const struct caps_privilege *caller)
 {
     const struct extract_options *o = &unpack.extract;
     uint64_t set = 0;
     if (o->same_owner || o->has_owner)
-        set |= CAPS_BIT(CAP_CHOWN);
-    if (set != 0 || plan.uid == 0)
-        set |= CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_FOWNER) | CAPS_BIT(CAP_FSETID);
+        set |= CAPS_BIT(CAP_CHOWN) | CAPS_BIT(CAP_FSETID);
+    if (set != 0 || caller->uid == 0)
+        set |= CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_FOWNER);
     if (o->devices == DEVICES_CREATE)
         set |= CAPS_BIT(CAP_MKNOD);
     if (attributes_are_taken(&o->xattrs, XATTR_NAME_CAPS))
@@ -150,7 +150,7 @@ static int confine_extraction(const struct enter *e)
     }
     if (sigprocmask(SIG_SETMASK, &mask, NULL) != 0)
         return err_at("rt_sigprocmask", NULL);
-    return confine(e, capabilities(), keep, sizeof(keep) / sizeof(keep[0]), CAGE_EXTRACTOR);
+    return confine(e, capabilities(e->caller), keep, sizeof(keep) / sizeof(keep[0]), CAGE_EXTRACTOR);
 }
 
 static int check_directory(int root)

@@ -262,7 +262,7 @@ int report_end(struct report *r, bool complete)
     if (error < 0 && complete)
         err_no("write", "standard output", -error);
     status_end(&summary);
-    if (complete && !reader->has_end)
+    if (complete && !reader->has_end && reader->started) // nothing at all is an empty archive
         warn_of_missing_end(r);
     err_report();
     if (r->ended_by != 0)
