@@ -36,7 +36,7 @@ unit_programs() {
     [ "$bad" -eq 0 ]
 }
 
-# A fixed-seed share of `make fuzz`.
+# A fixed-seed share of `make fuzz`, after all seeds.
 fuzz_programs() {
     local program name bad=0 count=0 seeds
     for program in build/fuzz/bin/*; do
@@ -46,7 +46,7 @@ fuzz_programs() {
         [ -d "$seeds" ] || seeds=
         rm -rf "build/fuzz/short/$name"
         mkdir -p "build/fuzz/found/$name" "build/fuzz/short/$name"
-        "$program" -seed=1 -runs=100000 -max_total_time=20 -verbosity=0 -print_final_stats=1 \
+        "$program" -seed=1 -runs=100000 -max_total_time=15 -timeout=60 -verbosity=0 -print_final_stats=1 \
             -artifact_prefix="build/fuzz/found/$name/" "build/fuzz/short/$name" ${seeds:+"$seeds"} ||
             bad=$((bad + 1))
         count=$((count + 1))

@@ -10,6 +10,7 @@
  *   kill-entry P N        SIGKILL before the call is carried out
  *   kill-exit P N         SIGKILL when the call has been carried out, before the program sees it
  *   fail P N ERRNO        the call is not carried out and fails
+ *   short P N             a call that moves bytes is asked for half of them, or less
  *   deny ERRNO NUMBER...  every call of these numbers fails
  *
  * Once a process has become the payload it is left alone, and so are its children. Nothing outlives
@@ -30,7 +31,7 @@
 
 #include "killat_machine.h"
 
-enum action { LIST, KILL_ENTRY, KILL_EXIT, FAIL, DENY };
+enum action { LIST, KILL_ENTRY, KILL_EXIT, FAIL, SHORT, DENY };
 
 struct process {
     pid_t pid;
@@ -40,6 +41,8 @@ struct process {
     int waiting;    // its first stop was seen
     int payload;
     int struck;     // the current call is replaced; its result is still to be set
+    int changed;    // an argument of the current call is, the one of the number before; to be put back
+    unsigned long before;
     int to_kill;    // the current call is the one that ends in SIGKILL
 };
 
@@ -52,6 +55,7 @@ static struct {
     unsigned long denied[32];
     const char *payload;    // comm of the payload
     const char *mountinfo;  // copy of the payload's /proc/PID/mountinfo
+    const char *status;     // copy of each process' /proc/PID/status where it calls exit_group
     int answer;
     unsigned seconds;
     long uid;
@@ -116,17 +120,17 @@ static int open_of(pid_t pid, const char *file)
 }
 
 // A process that is just being killed has none any more.
-static void copy_mountinfo(pid_t pid)
+static void copy_of(pid_t pid, const char *file, const char *to, int flags)
 {
     char buf[65536];
     ssize_t n;
-    int in = open_of(pid, "mountinfo");
-    int out = open(plan.mountinfo, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int in = open_of(pid, file);
+    int out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0600);
     if (out < 0)
-        fail(plan.mountinfo);
+        fail(to);
     while (in >= 0 && (n = read(in, buf, sizeof buf)) > 0)
         if (write(out, buf, (size_t)n) != n)
-            fail(plan.mountinfo);
+            fail(to);
     close(in);
     close(out);
 }
@@ -152,7 +156,7 @@ static void on_exec(struct process *p)
     p->payload = 1;
     outcome.ran = 1;
     if (plan.mountinfo)
-        copy_mountinfo(p->pid);
+        copy_of(p->pid, "mountinfo", plan.mountinfo, O_TRUNC);
 }
 
 static void on_fork(struct process *parent)
@@ -175,6 +179,31 @@ static int is_denied(unsigned long number)
     return 0;
 }
 
+// The argument of a call that says how many bytes may be moved; -1 where there is none.
+static int length_of(unsigned long number)
+{
+    if (number == SYS_sendfile)
+        return 3;
+    return number == SYS_read || number == SYS_write || number == SYS_pread64 || number == SYS_pwrite64 ? 2 : -1;
+}
+
+static void shorten(struct process *p, const struct __ptrace_syscall_info *info)
+{
+    int n = length_of(info->entry.nr);
+    if (n < 0 || info->entry.args[n] < 2 || set_argument(p->pid, (unsigned)n, info->entry.args[n] / 2) < 0) {
+        outcome.reached = 0;
+        return;
+    }
+    p->changed = n + 1;
+    p->before = info->entry.args[n];
+}
+
+static void mark_struck(struct process *p, const struct __ptrace_syscall_info *info)
+{
+    p->struck = p->changed = 1;
+    p->before = info->entry.args[0];
+}
+
 static void strike(struct process *p, const struct __ptrace_syscall_info *info)
 {
     outcome.reached = plan.action != KILL_EXIT;
@@ -185,8 +214,10 @@ static void strike(struct process *p, const struct __ptrace_syscall_info *info)
         kill(p->pid, SIGKILL);
     else if (plan.action == KILL_EXIT)
         p->to_kill = 1;
+    else if (plan.action == SHORT)
+        shorten(p, info);
     else if (replace_call(p->pid) == 0)
-        p->struck = 1;
+        mark_struck(p, info);
     else
         fail("PTRACE_SETREGSET");
 }
@@ -199,14 +230,17 @@ static void on_call(struct process *p)
     if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
         if (p->to_kill)
             outcome.reached = kill(p->pid, SIGKILL) == 0;
-        if (p->struck && set_result(p->pid, -plan.error) < 0)
+        if (((p->changed && set_argument(p->pid, (unsigned)p->changed - 1, p->before) < 0) ||
+             (p->struck && set_result(p->pid, -plan.error) < 0)) && errno != ESRCH)
             fail("PTRACE_SETREGSET");
-        p->struck = p->to_kill = 0;
+        p->struck = p->changed = p->to_kill = 0;
         return;
     }
     if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
         return;
     p->calls++;
+    if (plan.status && info.entry.nr == SYS_exit_group)
+        copy_of(p->pid, "status", plan.status, O_APPEND);
     if (plan.action == LIST)
         dprintf(plan.answer, "%d %lu %llu %lld %lld %lld %lld %d\n", p->ordinal, p->calls,
                 (unsigned long long)info.entry.nr, (long long)info.entry.args[0],
@@ -300,11 +334,13 @@ static unsigned long number(const char *text)
 static void parse_options(int argc, char **argv)
 {
     int c;
-    while ((c = getopt(argc, argv, "+o:m:p:u:t:")) != -1) {
+    while ((c = getopt(argc, argv, "+o:m:p:s:u:t:")) != -1) {
         if (c == 'o')
             plan.answer = (int)number(optarg);
         else if (c == 'm')
             plan.mountinfo = optarg;
+        else if (c == 's')
+            plan.status = optarg;
         else if (c == 'p')
             plan.payload = optarg;
         else if (c == 'u')
@@ -319,14 +355,14 @@ static void parse_options(int argc, char **argv)
 // The program's words, after the action's and "--".
 static char **parse_action(char **argv)
 {
-    static const char *const names[] = {"list", "kill-entry", "kill-exit", "fail", "deny"};
+    static const char *const names[] = {"list", "kill-entry", "kill-exit", "fail", "short", "deny"};
     int a = 0;
     while (a <= DENY && *argv && strcmp(*argv, names[a]) != 0)
         a++;
     if (a > DENY || !*argv++)
         _exit(98);
     plan.action = (enum action)a;
-    if (a == KILL_ENTRY || a == KILL_EXIT || a == FAIL) {
+    if (a != LIST && a != DENY) {
         plan.ordinal = (int)number(*argv++);
         plan.call = number(*argv++);
     }

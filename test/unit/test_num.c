@@ -123,6 +123,60 @@ static void a_prefix_ends_at_the_first_other_character(void **state)
     }
 }
 
+static void sizes_have_suffixes(void **state)
+{
+    static const struct {
+        const char *text;
+        bool good;
+        uint64_t value;
+        size_t length;
+    } rows[] = {
+        {"0", true, 0, 1},
+        {"1", true, 1, 1},
+        {"1K", true, 1024, 2},
+        {"1M", true, 1 << 20, 2},
+        {"1G", true, 1 << 30, 2},
+        {"1T", true, UINT64_C(1) << 40, 2},
+        {"0T", true, 0, 2},
+        {"4K:", true, 4096, 2},
+        {"4:K", true, 4, 1},
+        {"4k", true, 4, 1}, // whoever asks sees that something is left
+        {"4P", true, 4, 1},
+        {"4KK", true, 4096, 2},
+        {"4 K", true, 4, 1},
+        {"18446744073709551614", true, UINT64_MAX - 1, 20},
+        {"18014398509481983K", true, UINT64_MAX - 1023, 18},
+        {"17592186044415M", true, UINT64_MAX - ((UINT64_C(1) << 20) - 1), 15},
+        {"16777215T", true, UINT64_MAX - ((UINT64_C(1) << 40) - 1), 9},
+        {"18446744073709551615", false, 0, 0}, // it stands for no limit
+        {"18014398509481984K", false, 0, 0},
+        {"18014398509481985K", false, 0, 0},
+        {"17592186044416M", false, 0, 0},
+        {"17179869184G", false, 0, 0},
+        {"16777216T", false, 0, 0},
+        {"18446744073709551614K", false, 0, 0},
+        {"", false, 0, 0},
+        {"K", false, 0, 0},
+        {"-1K", false, 0, 0},
+        {"+1K", false, 0, 0},
+        {"01K", false, 0, 0},
+        {" 1K", false, 0, 0},
+        {".5K", false, 0, 0},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *end = NULL;
+        uint64_t value = UNTOUCHED;
+        if (num_size_prefix(rows[i].text, &value, &end) != rows[i].good)
+            fail_msg("\"%s\" is %s", rows[i].text, rows[i].good ? "refused" : "taken");
+        if (!rows[i].good)
+            continue;
+        assert_int_equal(value, rows[i].value);
+        assert_ptr_equal(end, rows[i].text + rows[i].length);
+    }
+}
+
 static void octals_are_read(void **state)
 {
     static const struct {
@@ -193,6 +247,7 @@ int main(void)
         cmocka_unit_test(no_other_form_is_a_decimal),
         cmocka_unit_test(each_limit_is_exact),
         cmocka_unit_test(a_prefix_ends_at_the_first_other_character),
+        cmocka_unit_test(sizes_have_suffixes),
         cmocka_unit_test(octals_are_read),
         cmocka_unit_test(the_id_that_is_none_is_refused),
         cmocka_unit_test(descriptors_are_ints),
