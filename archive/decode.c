@@ -42,7 +42,8 @@ static void wait_for_answer(void)
 static _Noreturn void finish(enum decode_what what, uint32_t length)
 {
     struct decode_note note = {what, length};
-    (void)send(d.job->channel, &note, sizeof(note), MSG_NOSIGNAL);
+    if (send(d.job->channel, &note, sizeof(note), MSG_NOSIGNAL) != (ssize_t)sizeof(note))
+        _exit(1);
     for (;;)
         wait_for_answer();
 }

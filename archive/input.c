@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -189,6 +191,8 @@ static int fill_decoded(struct input *in)
         error = wait_for_input(in);
     if (error < 0)
         return error;
+    if (n < 0 && errno != ECONNRESET)
+        return err_at("recv", in->name);
     if (n != (ssize_t)sizeof(note))
         return err_because("decode", in->name, EPROTO, "the decoder has died");
     bool full = note.what == DECODE_DATA && note.length == INPUT_BUFFER;
@@ -328,5 +332,20 @@ int input_start(struct input *in)
 int input_finish(struct input *in)
 {
     fd_auto_close(&in->fd);
-    return reap(in);
+    // A decoder has said that it is done; whether it ends is not left to it.
+    int error = in->format == FORMAT_PROGRAM ? reap(in) : 0;
+    input_stop(in);
+    return error;
+}
+
+void input_stop(struct input *in)
+{
+    for (int i = 0; i < 2; i++) {
+        // By pidfd: of the filter's doing no other can be named. Without one they die with this process.
+        if (in->children[i] != 0 && in->ends[i] >= 0 &&
+            syscall(SYS_pidfd_send_signal, in->ends[i], SIGKILL, NULL, 0) == 0)
+            (void)waitpid(in->children[i], NULL, 0);
+        fd_auto_close(&in->ends[i]);
+        in->children[i] = 0;
+    }
 }

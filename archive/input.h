@@ -32,7 +32,7 @@ struct input {
     bool ended;                 // nothing comes after what is ready
     unsigned slot;              // of the decoder's, the one that is being read
     bool has_slot;
-    pid_t children[2];          // the program and who feeds it, to be waited for at the end; 0: none
+    pid_t children[2];          // the decoder, or the program and who feeds it; 0: none
     int ends[2];                // their pidfds, or -1
     uint64_t *consumed;         // packed bytes taken so far, as the process that reads them says
     uint64_t *most;             // of them a program may be fed; shared with the process that does
@@ -85,6 +85,9 @@ const char *input_what(const unsigned char *data, size_t n);
 
 // How many of the packed bytes, of total_bytes, were taken so far.
 uint64_t input_taken(const struct input *in);
+
+// Ends the processes, whatever they do.
+void input_stop(struct input *in);
 
 // After the end of the stream: what a program came to. -errno, recorded.
 int input_finish(struct input *in);

@@ -138,8 +138,8 @@ int meta_file(struct extract *x, int fd, const struct stat *st)
         error = attributes_set_acls(x, fd);
     if (error < 0)
         return error;
-    // An ACL brings permissions of its own: the mode is what counts.
-    if (error > 0 && fchmod(fd, x->mode) != 0)
+    // An ACL brings permissions of its own, and the umask is about those too.
+    if (error > 0 && !x->o->same_permissions && fchmod(fd, x->mode) != 0)
         return extract_failed(x, "chmod", errno);
     entry_times(x, times);
     return futimens(fd, times) == 0 ? 0 : extract_failed(x, "utimensat", errno);
@@ -250,10 +250,14 @@ static int time_directory(int fd, const struct timespec times[2])
     return errno == EINVAL && utimensat(fd, ".", times, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
 }
 
-static int set_directory_acl(int fd, const char *name, const void *value, size_t size)
+// `fd` is open for reading: an O_PATH descriptor takes no attributes.
+static int set_directory_acls(int fd, const struct dirs_entry *e)
 {
-    AUTO_CLOSE int readable = size > 0 ? openat(fd, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-    return size == 0 || (readable >= 0 && fsetxattr(readable, name, value, size, 0) == 0) ? 0 : -errno;
+    if (e->inherited_size > 0 && fsetxattr(fd, ATTRIBUTE_ACL_DEFAULT, e->inherited, e->inherited_size, 0) != 0)
+        return -errno;
+    if (e->access_size > 0 && fsetxattr(fd, ATTRIBUTE_ACL_ACCESS, e->access, e->access_size, 0) != 0)
+        return -errno;
+    return 0;
 }
 
 static int failed(const char *op, const char *path, int error)
@@ -295,15 +299,18 @@ static int finish_directory(void *context, const char *path, const struct dirs_e
         return fault("name", path, ESTALE, "a later entry has made it the name of something else");
     if (!same)
         return failed("open", path, fd < 0 ? fd : -ESTALE);
-    // ACLs while it can still be opened; the mode again after them, as they change it.
-    int error = set_directory_acl(fd, ATTRIBUTE_ACL_DEFAULT, e->inherited, e->inherited_size);
-    if (error == 0)
-        error = set_directory_acl(fd, ATTRIBUTE_ACL_ACCESS, e->access, e->access_size);
+    // Before its mode forbids it.
+    bool has_acls = e->access_size + e->inherited_size > 0;
+    AUTO_CLOSE int readable = has_acls ? openat(fd, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    if (has_acls && readable < 0)
+        return failed("open", path, -errno);
+    int error = (st.st_mode & 07777) != e->mode ? chmod_directory(fd, e->mode) : 0;
+    if (error < 0)
+        return failed("chmod", path, error);
+    error = has_acls ? set_directory_acls(readable, e) : 0;
     if (error < 0)
         return failed("setxattr", path, error);
-    if ((st.st_mode & 07777) != e->mode || e->access_size > 0)
-        error = chmod_directory(fd, e->mode);
-    if (error < 0)
+    if (e->access_size > 0 && !x->o->same_permissions && (error = chmod_directory(fd, e->mode)) < 0)
         return failed("chmod", path, error);
     to_times(&e->mtime, e->has_atime ? &e->atime : NULL, times);
     error = time_directory(fd, times);

@@ -45,7 +45,9 @@ static unsigned sum_bytes(const struct tar_header *h)
 bool tar_header_is_valid(const struct tar_header *h)
 {
     int64_t wanted;
-    if (tar_header_is_empty(h->checksum, sizeof(h->checksum)) || !TAR_NUMBER(h->checksum, &wanted))
+    // In octal, and nothing else: GNU tar and libarchive take no other.
+    if ((h->checksum[0] & 0x80) != 0 || tar_header_is_empty(h->checksum, sizeof(h->checksum)) ||
+        !TAR_NUMBER(h->checksum, &wanted))
         return false;
     // The checksum's own bytes count as blanks.
     int64_t sum = sum_bytes(h) + (int64_t)(sizeof(h->checksum) * ' '), high = 0;

@@ -52,6 +52,15 @@ static void *share(size_t size)
     return memory != MAP_FAILED ? memory : NULL;
 }
 
+// Its end can be waited for like its output, and be brought about.
+static void remember(struct input *in, int which, pid_t pid)
+{
+    in->children[which] = pid;
+    in->ends[which] = (int)syscall(SYS_pidfd_open, pid, 0); // -1 before 5.3: then waitpid() itself has to wait
+    if (in->ends[which] >= 0)
+        (void)fcntl(in->ends[which], F_SETFD, FD_CLOEXEC);
+}
+
 // -- gzip and zstd -----------------------------------------------------------------------------
 
 int workers_start_decoder(struct input *in)
@@ -75,7 +84,7 @@ int workers_start_decoder(struct input *in)
             _exit(FAILED);
         decode_run(&job);
     }
-    // It says itself when it is done, and dies with this process: nobody waits for it.
+    remember(in, 0, pid);
     close(in->fd);
     in->fd = fd_take(&here);
     in->is_pipe = true;
@@ -127,15 +136,6 @@ static _Noreturn void become_program(const char *path, int from, int to)
         _exit(FAILED);
     execve(path, argv, environment);
     _exit(FAILED);
-}
-
-// Its end can be waited for like its output.
-static void remember(struct input *in, int which, pid_t pid)
-{
-    in->children[which] = pid;
-    in->ends[which] = (int)syscall(SYS_pidfd_open, pid, 0); // -1 before 5.3: then waitpid() itself has to wait
-    if (in->ends[which] >= 0)
-        (void)fcntl(in->ends[which], F_SETFD, FD_CLOEXEC);
 }
 
 static int start_feeder(struct input *in, int to, struct decode_fed *fed)

@@ -213,6 +213,7 @@ int unpack_main(char **argv, char **words, const struct caps_privilege *held)
         error = enter_root(&e);
     if (error == 0)
         error = run(&e);
+    input_stop(&input);
     int printed = report_end(&report, error == 0);
     return printed < 0 ? EXIT_HELPER : status_of(error);
 }

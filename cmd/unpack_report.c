@@ -259,6 +259,8 @@ int report_end(struct report *r, bool complete)
     int error = out_flush(&names);
     if (r->plan->unpack->json && error == 0)
         error = print_summary(&summary);
+    if (complete)
+        err_forget(); // of a way that was given up for another
     if (error < 0 && complete)
         err_no("write", "standard output", -error);
     status_end(&summary);

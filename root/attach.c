@@ -139,7 +139,10 @@ static int check_namespace_root(const struct enter *e)
         error = err_because("check /", NULL, EINVAL, "it is not the root of the caller's mount namespace");
     if (error < 0 && (fchdir(before) != 0 || chroot(".") != 0))
         return err_because("chroot", "/", EIO, "the caller's root can't be put back");
-    return fchdir(here) == 0 ? error : err_at("fchdir", e->plan->root);
+    // Final: the working directory is the caller's "/" now, and no other way in may start from there.
+    if (fchdir(here) != 0)
+        return err_because("fchdir", e->plan->root, EIO, "the root can't be made the working directory again");
+    return error;
 }
 
 int attach_root(struct enter *e)

@@ -12,7 +12,6 @@
 #include "sys/mountinfo.h"
 #include "sys/proc.h"
 
-// The working directory is ROOT, or its clone where one was attached before the ladder went down.
 static int change_root(struct enter *e)
 {
     if (chroot(".") != 0)
@@ -24,6 +23,9 @@ static int change_root(struct enter *e)
 
 int chroot_into(struct enter *e)
 {
+    // What was tried before may have left another working directory.
+    if (fchdir(e->tree >= 0 ? e->tree : e->root) != 0)
+        return err_because("fchdir", e->plan->root, EIO, "the root can't be made the working directory");
     return change_root(e);
 }
 

@@ -84,6 +84,7 @@ static const struct row {
     {SYS_rt_sigreturn, E, ANY},
     {SYS_wait4, E, ANY},
     {SYS_tkill, E, SELF},
+    {SYS_pidfd_send_signal, E, ANY}, // to the decoders: it holds no other pidfds
     {SYS_gettid, E, ANY},
 };
 

@@ -35,6 +35,8 @@ struct path_beneath {
 int landlock_version(void)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
+    if (version < 0 && errno != ENOSYS && errno != EOPNOTSUPP && errno != EPERM)
+        return err_at("landlock_create_ruleset", NULL);
     return version > 0 ? (int)version : 0;
 }
 
@@ -43,7 +45,7 @@ static int restrict_to(uint64_t kept, int root, uint64_t below)
 {
     int version = landlock_version();
     if (version < LEAST)
-        return 0;
+        return version < 0 ? version : 0;
     struct ruleset rules = {ALL_OF_1 | REFER};
     if (version >= 3)
         rules.handled |= TRUNCATE;

@@ -4,7 +4,7 @@
 #ifndef SYS_LANDLOCK_H
 #define SYS_LANDLOCK_H
 
-// The version of the interface; 0 where the kernel has none.
+// The version of the interface; 0 where the kernel has none, or a filter forbids it. -errno, recorded.
 int landlock_version(void);
 
 // From here on this process, which has no_new_privs, can make, write and remove below the directory `root`, and

@@ -214,11 +214,13 @@ def _climbs(name, target):
 
 
 def fits(name, st, target, form="pax", devices=True, closed_links=False):
-    """Whether form ("v7", "ustar", "gnu", "pax") can hold it; closed_links: nor links that leave the tree."""
+    """Whether form ("v7", "ustar", "gnu", "pax") can hold it. closed_links: no symlink that leaves the tree,
+    and none with two names, one of which could.
+    """
     device = stat.S_ISCHR(st.st_mode) or stat.S_ISBLK(st.st_mode)
     if stat.S_ISSOCK(st.st_mode) or (device and not devices):
         return False
-    if closed_links and stat.S_ISLNK(st.st_mode) and _climbs(name, target):
+    if closed_links and stat.S_ISLNK(st.st_mode) and (_climbs(name, target) or st.st_nlink > 1):
         return False
     if form not in ("v7", "ustar"):
         return True

@@ -354,4 +354,4 @@ def test_generated_archives(pool, scratch, say):
     for name, n in sorted(comparison.refusals.items(), key=lambda item: -item[1]):
         say(f"  refused, {name}: {n}")
     assert not comparison.bad, f"{len(comparison.bad)} bad:\n" + "\n".join(comparison.bad[:MOST_SHOWN])
-    assert count["accepted"] > COUNT / 3 and count["refused"] > COUNT / 5
+    assert count["accepted"] > count["archives"] / 3 and count["refused"] > count["archives"] / 5

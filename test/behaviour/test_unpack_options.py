@@ -111,7 +111,8 @@ def test_help():
     assert (proc.returncode, proc.stderr) == (0, "")
     for option in ("directory policy chown map-uid map-gid devices xattrs acls no-same-permissions "
                    "same-owner strip-components include exclude exclude-from existing no-overwrite-dir "
-                   "max-bytes max-entries max-depth max-ratio ignore-zeros sync progress verbose json enter").split():
+                   "max-bytes max-entries max-depth max-ratio ignore-zeros sync progress verbose json "
+                   "enter").split():
         assert f"--{option}" in proc.stdout, option
 
 

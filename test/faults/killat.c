@@ -184,7 +184,9 @@ static int length_of(unsigned long number)
 {
     if (number == SYS_sendfile)
         return 3;
-    return number == SYS_read || number == SYS_write || number == SYS_pread64 || number == SYS_pwrite64 ? 2 : -1;
+    if (number == SYS_read || number == SYS_write || number == SYS_pread64 || number == SYS_pwrite64)
+        return 2;
+    return -1;
 }
 
 static void shorten(struct process *p, const struct __ptrace_syscall_info *info)

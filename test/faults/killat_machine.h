@@ -37,7 +37,7 @@ static unsigned long long *argument(struct user_regs_struct *regs, unsigned n)
 #error "no way to replace a system call here"
 #endif
 
-// An argument is changed on the way in; it is put back on the way out, as programs expect of all but the result.
+// An argument is changed on the way in; it is put back on the way out, as programs expect.
 static int set_argument(pid_t pid, unsigned n, unsigned long value)
 {
     struct user_regs_struct regs;
@@ -47,7 +47,7 @@ static int set_argument(pid_t pid, unsigned n, unsigned long value)
     return set_registers(pid, &regs);
 }
 
-// The call becomes read(-1, ...), which does nothing: unlike -1 every filter that stands already lets it pass.
+// The call becomes read(-1, ...), which does nothing: unlike -1 a filter that stands already lets it pass.
 static int replace_call(pid_t pid)
 {
 #if defined __x86_64__

@@ -92,6 +92,7 @@ static _Noreturn void leave(void)
 static void decode(enum input_format format, const uint8_t *data, size_t size, size_t first, unsigned piece)
 {
     first = first < size ? first : size;
+    first = first < INPUT_BUFFER ? first : INPUT_BUFFER; // what the buffer that it was read into holds
     static unsigned char workspace[DECODE_WORKSPACE] __attribute__((aligned(64)));
     const struct decode_job job = {-1, -1, format, &shared, data, first, 1000, workspace};
     run->data = data;

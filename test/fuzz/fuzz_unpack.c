@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/openat2.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "archive/extract.h"
@@ -135,6 +137,41 @@ static void check_counts(void)
     MUST(c->devices == 0 && c->entries <= options.max_entries && c->bytes <= options.max_bytes);
 }
 
+// What data and strict promise of each thing that is there: no link leads out, as the kernel follows it; no
+// device, and no bit that gives somebody else's rights.
+static int top = -1;
+static size_t top_length;
+
+static int check_made(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)at;
+    MUST(!S_ISCHR(st->st_mode) && !S_ISBLK(st->st_mode) && st->st_uid == geteuid());
+    MUST(S_ISLNK(st->st_mode) || (st->st_mode & 07000) == 0);
+    MUST(S_ISLNK(st->st_mode) || options.same_permissions || (st->st_mode & options.umask) == 0);
+    if (type != FTW_SL && type != FTW_SLN)
+        return 0;
+    const char *below = path + top_length + 1;
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
+    int fd = (int)syscall(SYS_openat2, top, below, &how, sizeof(how));
+    MUST(fd >= 0 || errno != EXDEV);
+    if (fd >= 0)
+        close(fd);
+    return 0;
+}
+
+static void check_promises(void)
+{
+    char path[sizeof(in_memory) + 16];
+    if (options.policy == POLICY_LAYER || options.same_owner)
+        return;
+    const char *directory = options.directory[0] != '\0' ? "/sub" : "";
+    top_length = (size_t)snprintf(path, sizeof(path), "%s/root%s", place, directory);
+    top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    MUST(top >= 0);
+    MUST(nftw(path, check_made, 16, FTW_PHYS) == 0);
+    close(top);
+}
+
 static void empty_root(void)
 {
     int error = remove_tree(scratch, "root", NULL, NULL);
@@ -172,6 +209,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         after[i].st_atim = before[i].st_atim;
         MUST(memcmp(&after[i], &before[i], sizeof(after[i])) == 0);
     }
+    check_promises();
     close(extract.root);
     empty_root();
     MUST(mkdirat(scratch, "root", 0755) == 0);
