@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "archive/fault.h"
+#include "archive/tar_parts.h"
 
 static int too_many(const struct tar_reader *r)
 {

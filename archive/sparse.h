@@ -16,8 +16,4 @@ int sparse_begin(struct tar_reader *r, const struct tar_header *h);
 // The next offset, or length, of format 0.0. -E2BIG, or -EBADMSG when it is not its turn.
 int sparse_take_pax(struct tar_reader *r, bool is_offset, uint64_t value);
 
-// Of tar_read.c.
-int tar_refuse(const struct tar_reader *r, const char *rule, const char *reason);
-int tar_block(struct tar_reader *r, void *block);
-
 #endif
