@@ -19,7 +19,7 @@ run() {
     shift
     printf '\n== %s\n' "$name"
     names+=("$name")
-    timeout -k 10 600 "$@" 2>&1 | tee "$logs/$name.log"
+    timeout -k 10 1200 "$@" 2>&1 | tee "$logs/$name.log"
     [ "${PIPESTATUS[0]}" -eq 0 ] || failed+=("$name")
 }
 
