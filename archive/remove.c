@@ -49,6 +49,14 @@ static int open_directory(int parent, const char *name)
     return fd >= 0 ? fd : -errno;
 }
 
+// The mount that `fd` lies on; 0 for all where the kernel can't say: then rmdir(2) finds a mount point busy.
+static int find_mount(int fd, uint64_t *id)
+{
+    errno = 0;
+    *id = mount_id(fd);
+    return *id != 0 || errno == ENOSYS ? 0 : -errno;
+}
+
 static int descend(const char *name)
 {
     if (tree.depth == DEPTH_MAX)
@@ -57,8 +65,10 @@ static int descend(const char *name)
     AUTO_CLOSE int fd = error < 0 ? error : open_directory(tree.fd, name);
     if (fd < 0)
         return fd;
-    if (mount_id(fd) != tree.mount) // 0 for both where the kernel can't say: then rmdir finds it busy
-        return -EBUSY;
+    uint64_t mount;
+    error = find_mount(fd, &mount);
+    if (error < 0 || mount != tree.mount)
+        return error < 0 ? error : -EBUSY;
     close(tree.fd);
     tree.fd = fd_take(&fd);
     tree.depth++;
@@ -155,9 +165,12 @@ int remove_tree(int parent, const char *name, int (*look)(void *context), void *
     tree.depth = tree.steps = 0;
     tree.look = look;
     tree.context = context;
-    tree.mount = mount_id(tree.fd);
-    uint64_t above = mount_id(parent);
-    int error = tree.mount != above ? -EBUSY : empty_all();
+    uint64_t above;
+    int error = find_mount(tree.fd, &tree.mount);
+    if (error == 0)
+        error = find_mount(parent, &above);
+    if (error == 0)
+        error = tree.mount != above ? -EBUSY : empty_all();
     fd_auto_close(&tree.fd);
     if (error < 0)
         return error;

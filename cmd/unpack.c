@@ -200,7 +200,7 @@ int unpack_main(char **argv, char **words, const struct caps_privilege *held)
         return options_help(unpack_usage, unpack_options) < 0 ? EXIT_HELPER : 0;
     if (error < 0) {
         err_report();
-        return EXIT_USAGE;
+        return error == -ENOMEM ? EXIT_HELPER : EXIT_USAGE;
     }
     extract.reader = &reader;
     reader.in = &input;

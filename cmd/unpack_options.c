@@ -90,7 +90,7 @@ static int add_glob(struct globs *globs, const char *option, const char *pattern
     int error = globs_add(globs, pattern, n);
     if (error == 0)
         return 0;
-    return plan_usage(option, pattern, error == -E2BIG ? "more than 4096 patterns" : "no memory");
+    return error == -E2BIG ? plan_usage(option, NULL, "more than 4096 patterns") : err_no(option, NULL, -error);
 }
 
 static int take_xattr_word(struct plan *p, const char *option, const char *word, size_t n)

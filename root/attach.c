@@ -115,7 +115,7 @@ static int is_same_place(int a, int b)
 // pivot_root(2) exchanges the mount that is the caller's "/". In a chroot on a mount point there are others above
 // it, and they would stay above the new root: who can chroot() climbs there. setns(2) to our own mount namespace
 // leads to its real root, which must be the same.
-static int check_namespace_root(const struct enter *e)
+static int check_namespace_root(struct enter *e)
 {
     AUTO_CLOSE int before = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     AUTO_CLOSE int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -140,9 +140,8 @@ static int check_namespace_root(const struct enter *e)
     if (error < 0 && (fchdir(before) != 0 || chroot(".") != 0))
         return err_because("chroot", "/", EIO, "the caller's root can't be put back");
     // Final: the working directory is the caller's "/" now, and no other way in may start from there.
-    if (fchdir(here) != 0)
-        return err_because("fchdir", e->plan->root, EIO, "the root can't be made the working directory again");
-    return error;
+    e->lost = fchdir(here) != 0;
+    return e->lost ? err_at("fchdir", e->plan->root) : error;
 }
 
 int attach_root(struct enter *e)

@@ -25,7 +25,7 @@ int chroot_into(struct enter *e)
 {
     // What was tried before may have left another working directory.
     if (fchdir(e->tree >= 0 ? e->tree : e->root) != 0)
-        return err_because("fchdir", e->plan->root, EIO, "the root can't be made the working directory");
+        return err_at("fchdir", e->plan->root);
     return change_root(e);
 }
 

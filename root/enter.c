@@ -51,7 +51,7 @@ int enter_fall_back(struct enter *e, int error)
 {
     bool denied = error == -EPERM || error == -ENOSYS || error == -EINVAL;
     enum plan_method next = next_method(e);
-    if (!denied || e->plan->method != METHOD_AUTO || next == METHOD_AUTO || e->pivoted)
+    if (!denied || e->plan->method != METHOD_AUTO || next == METHOD_AUTO || e->pivoted || e->lost)
         return error;
     const char *what = plan_forbids_chroot(e->plan);
     if (what != NULL) {

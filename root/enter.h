@@ -24,7 +24,8 @@ struct enter {
     pid_t map_child;
     bool legacy;             // the clone was made by mount(2)
     bool slave;              // `/` was made slave: from here on EINVAL is final
-    bool pivoted;            // pivot_root(2) is done: from here on no error leads to another way
+    bool pivoted;            // pivot_root(2) is done: from here on no error leads to another way;
+    bool lost;               // nor when the working directory could not be made ROOT again
     enum plan_method method; // the one that is tried, never METHOD_AUTO
     enum plan_pivot pivot;
     char fallback[128];      // why not the better way; "" if it was taken

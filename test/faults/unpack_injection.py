@@ -129,6 +129,12 @@ class Root(Host):
         return found
 
 
+def is_shut_in(held):
+    """What a decoder holds when it ends by itself: nothing, under a filter."""
+    return int(held["CapPrm"], 16) == int(held["CapEff"], 16) == 0 and \
+        (held["NoNewPrivs"], held["Seccomp"]) == ("1", "2")
+
+
 def held_by(text):
     """What each process was when it ended, the helper first: which ends first is a matter of chance."""
     found = []
@@ -142,7 +148,7 @@ def changes(expected, seen):
     """Differences of two views. A decoder that was killed after its work does not tell what it held."""
     wrong = difference(expected, seen)
     wanted, held = expected["held"], seen["held"]
-    if held and held[0] == wanted[0] and all(h in wanted for h in held):
+    if held and held[0] == wanted[0] and all(h in wanted or is_shut_in(h) for h in held[1:]):
         wrong.pop("held", None)
     return wrong
 

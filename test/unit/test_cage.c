@@ -33,13 +33,17 @@ static const int for_both[] = {
     SYS_exit, SYS_restart_syscall, SYS_ppoll,    SYS_poll,
 };
 static const int for_extractor[] = {
-    SYS_openat2,       SYS_close,           SYS_newfstatat,     SYS_fstat,        SYS_statx,
-    SYS_readlinkat,    SYS_getdents64,      SYS_mkdirat,        SYS_mknodat,      SYS_symlinkat,
-    SYS_linkat,        SYS_unlinkat,        SYS_fchown,         SYS_fchownat,     SYS_fchmod,
-    SYS_fchmodat2,     SYS_utimensat,       SYS_fsetxattr,      SYS_setxattrat,   SYS_pwrite64,
-    SYS_sendfile,      SYS_lseek,           SYS_ftruncate,      SYS_syncfs,       SYS_munmap,
-    SYS_clock_gettime, SYS_rt_sigtimedwait, SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_rt_sigreturn,
-    SYS_wait4,         SYS_gettid,
+    SYS_openat2,        SYS_close,         SYS_newfstatat,
+    SYS_fstat,          SYS_statx,         SYS_readlinkat,
+    SYS_getdents64,     SYS_mkdirat,       SYS_mknodat,
+    SYS_symlinkat,      SYS_linkat,        SYS_unlinkat,
+    SYS_fchown,         SYS_fchownat,      SYS_fchmod,
+    SYS_fchmodat2,      SYS_utimensat,     SYS_fsetxattr,
+    SYS_setxattrat,     SYS_pwrite64,      SYS_sendfile,
+    SYS_lseek,          SYS_ftruncate,     SYS_syncfs,
+    SYS_munmap,         SYS_clock_gettime, SYS_rt_sigtimedwait,
+    SYS_rt_sigprocmask, SYS_rt_sigaction,  SYS_rt_sigreturn,
+    SYS_wait4,          SYS_gettid,        SYS_pidfd_send_signal,
 };
 
 // Which bit of which argument, or its whole lower half, decides.
