@@ -147,11 +147,27 @@ static int take_device(struct tar_reader *r, const struct tar_header *h)
     return 0;
 }
 
-// Old Go programs wrote a prefix where GNU headers have times, and read it back from there.
-static bool has_gnu_times(const struct tar_header *h)
+static bool is_zero(const char *from, const char *to)
+{
+    while (from < to && *from == '\0')
+        from++;
+    return from == to;
+}
+
+// Old Go programs wrote a prefix where GNU headers have times, and read it back from there. libarchive takes a map
+// of what is not sparse, and loses its place.
+static bool is_plain_gnu(const struct tar_header *h)
 {
     int64_t time;
-    return TAR_NUMBER(h->gnu.atime, &time) && TAR_NUMBER(h->gnu.ctime, &time);
+    return TAR_NUMBER(h->gnu.atime, &time) && TAR_NUMBER(h->gnu.ctime, &time) &&
+           (h->type == 'S' || is_zero(h->gnu.offset, h->rest));
+}
+
+// What stands behind the end of a prefix is a map for some.
+static bool is_plain_ustar(const struct tar_header *h)
+{
+    const char *end = h->prefix + sizeof(h->prefix);
+    return is_zero(h->prefix + strnlen(h->prefix, sizeof(h->prefix)), end);
 }
 
 int tar_take_entry(struct tar_reader *r, const struct tar_header *h, enum tar_format format)
@@ -161,8 +177,10 @@ int tar_take_entry(struct tar_reader *r, const struct tar_header *h, enum tar_fo
     int error = take_names(r, h, format);
     if (error == 0)
         error = take_type(r, h, format);
-    if (error == 0 && format == TAR_GNU && !has_gnu_times(h))
-        error = tar_refuse(r, "header", "a GNU header with something else in place of its times");
+    if (error == 0 && format == TAR_GNU && !is_plain_gnu(h))
+        error = tar_refuse(r, "header", "a GNU header with something else in place of its times, or a map of no use");
+    if (error == 0 && format == TAR_USTAR && !is_plain_ustar(h))
+        error = tar_refuse(r, "header", "something behind the end of its prefix");
     if (error == 0)
         error = take_size(r, h);
     if (error == 0 && (!TAR_NUMBER(h->mode, &mode) || mode < 0))

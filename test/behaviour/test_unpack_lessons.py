@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import INROOT, TIMEOUT, inroot, need_root, need_tool, private_mounts
+from conftest import INROOT, TIMEOUT, inroot, need_root, need_static, need_tool, private_mounts
 from tarball import directory, file, hard, pax, sym, tar, xz
 
 DATA = ["--enter=confined", "--policy=data"]
@@ -231,6 +231,7 @@ def test_waits_can_be_ended(how, top):
     assert not list(pathlib.Path(top).iterdir())
 
 
+@need_static
 def test_little_address_space(top):
     """What is large is mapped when it is needed, and not part of every run."""
     proc = subprocess.run(["sh", "-c", f"ulimit -v 16000; exec {INROOT} --version"], capture_output=True)
