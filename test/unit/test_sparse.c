@@ -359,6 +359,7 @@ static void put_new(unsigned count)
     const struct step header = PAX(told);
     put_step(&header);
     struct tar_header *h = put_sparse_header('0', n + -n % TAR_BLOCK_SIZE + count, 0);
+    memset(&h->gnu, 0, sizeof(h->gnu)); // a ustar header has no size there
     memcpy(h->magic,
            "ustar\0"
            "00",
