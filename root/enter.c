@@ -94,7 +94,8 @@ static void hint_at_unshare(const struct enter *e, int error)
 {
     if ((e->plan->unshare & CLONE_NEWUSER) != 0 && (error == -EPERM || error == -EACCES))
         err_hint("user namespaces are denied: by kernel.unprivileged_userns_clone, "
-                 "kernel.apparmor_restrict_unprivileged_userns or a seccomp filter, or the caller is in a chroot");
+                 "kernel.apparmor_restrict_unprivileged_userns (inroot's AppArmor profile lifts that, see inroot(1)) "
+                 "or a seccomp filter, or the caller is in a chroot");
     else if (error == -ENOSPC)
         err_hint("a limit in /proc/sys/user (max_user_namespaces and its kin) is reached");
     else if (error == -EPERM)
