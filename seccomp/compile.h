@@ -19,7 +19,7 @@ struct compile_arg {
 };
 
 struct compile_rule {
-    uint16_t number;
+    uint32_t number;
     uint8_t args;    // how many at ARG; all of them must hold
     uint32_t action; // SECCOMP_RET_..., with its data
     const struct compile_arg *arg;
