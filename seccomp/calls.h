@@ -28,9 +28,10 @@ enum calls_arch { CALLS_X86_64, CALLS_I386, CALLS_AARCH64, CALLS_ARM, CALLS_ARCH
 #define CALLS_ARM_PRIVATE 0xf0000
 
 // NR_read, NR32_read and so on: the numbers in those two tables, -1 where a table has no such call.
-#define CALLS_CONSTANTS(name, own, compat) NR_##name = (own), NR32_##name = (compat),
-#define CALLS_APPLY(macro, ...)            macro(__VA_ARGS__)
-#define CALL(name, ...)                    CALLS_APPLY(CALLS_CONSTANTS, name, CALLS_PICK(__VA_ARGS__))
+// Names are pasted at once: some are macros of libc (pwrite64).
+#define CALLS_SET(nr, nr32, own, compat) nr = (own), nr32 = (compat),
+#define CALLS_SET_BOTH(...)              CALLS_SET(__VA_ARGS__)
+#define CALL(name, ...)                  CALLS_SET_BOTH(NR_##name, NR32_##name, CALLS_PICK(__VA_ARGS__))
 enum {
 #include "seccomp/calls_table.h"
 };
