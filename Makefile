@@ -53,7 +53,10 @@ build/dynamic/%.o: %.c Makefile
 
 build/dynamic/unit/%: test/unit/%.c build/dynamic/libinroot.a Makefile
 	@mkdir -p $(@D)
-	$(DYN_CC) $(DYN_FLAGS) -o $@ $< build/dynamic/libinroot.a -lcmocka $(LIBS)
+	$(DYN_CC) $(DYN_FLAGS) -o $@ $< build/dynamic/libinroot.a -lcmocka $(LIBS) $(PEER)
+
+# What the tables and filters of seccomp/ are compared with; never linked into inroot.
+build/dynamic/unit/test_calls: PEER = -lseccomp
 
 # -- fuzzing: the same sources, watched by libFuzzer -------------------------------------------
 

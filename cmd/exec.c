@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "cmd/payload.h"
@@ -22,6 +23,7 @@
 #include "seccomp/profile.h"
 #include "sys/err.h"
 #include "sys/fd.h"
+#include "sys/num.h"
 #include "sys/proc.h"
 #include "sys/start.h"
 #include "sys/status.h"
@@ -150,13 +152,26 @@ static int seal(struct enter *e)
     return hostproc_below(root) ? run_again(p) : 0;
 }
 
+// Of "6.1.0-18-amd64"; 0, the oldest, where it is something else.
+static uint32_t kernel_version(void)
+{
+    struct utsname system;
+    uint64_t major, minor;
+    const char *rest;
+    if (uname(&system) != 0 || !num_prefix(system.release, UINT16_MAX, &major, &rest) || *rest != '.' ||
+        !num_prefix(rest + 1, UINT16_MAX, &minor, &rest))
+        return 0;
+    return PROFILE_KERNEL(major, minor);
+}
+
 static int make_filter(const struct enter *e, struct become_filter *filter)
 {
     const struct plan *p = e->plan;
     if (p->filter == FILTER_NONE)
         return 0;
     struct profile_for to = {
-        .sys_admin = (become_capabilities(e) & CAPS_BIT(CAP_SYS_ADMIN)) != 0,
+        .capabilities = become_capabilities(e),
+        .kernel = kernel_version(),
         .own_processes = (p->unshare & (CLONE_NEWPID | CLONE_NEWUSER)) != 0,
         .new_userns = false,
     };
