@@ -30,11 +30,32 @@ static bpf_label put_jump(struct bpf_writer *writer, bpf_label to)
     return put_plain(writer, BPF_JMP | BPF_JA, (uint32_t)(writer->used - to));
 }
 
-// A branch reaches 255 instructions; what lies further gets a plain jump on the way. One less than
-// that, as the jump for the branch's other side may still come in between.
+// An instruction that does the same as the one at label TO, among the last 250: a return of the same value, or a
+// jump there. 0 if there is none.
+static bpf_label find_twin(const struct bpf_writer *writer, bpf_label to)
+{
+    const struct sock_filter *end = writer->out + writer->max, *target = end - to;
+    for (bpf_label label = writer->used; label > 0 && writer->used - label < 250; label--) {
+        const struct sock_filter *at = end - label;
+        if (at->code == (BPF_RET | BPF_K) ? target->code == at->code && target->k == at->k
+                                          : at->code == (BPF_JMP | BPF_JA) && label - 1 - at->k == to)
+            return label;
+    }
+    return 0;
+}
+
+// A branch reaches 255 instructions; what lies further gets a plain jump on the way, or is a return and written
+// again, which takes one step less. The reach is one less than that, as the jump for the branch's other side may
+// still come in between.
 static bpf_label put_near(struct bpf_writer *writer, bpf_label to)
 {
-    return writer->used - to < UINT8_MAX ? to : put_jump(writer, to);
+    if (writer->used - to < UINT8_MAX || writer->used > writer->max)
+        return writer->used - to < UINT8_MAX ? to : put_jump(writer, to);
+    bpf_label twin = find_twin(writer, to);
+    if (twin != 0)
+        return twin;
+    const struct sock_filter *target = writer->out + writer->max - to;
+    return target->code == (BPF_RET | BPF_K) ? bpf_return(writer, target->k) : put_jump(writer, to);
 }
 
 bpf_label bpf_return(struct bpf_writer *writer, uint32_t action)
@@ -47,6 +68,13 @@ bpf_label bpf_load(struct bpf_writer *writer, size_t offset, bpf_label next)
     if (next != writer->used)
         put_jump(writer, next);
     return put_plain(writer, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset);
+}
+
+bpf_label bpf_and(struct bpf_writer *writer, uint32_t mask, bpf_label next)
+{
+    if (next != writer->used)
+        put_jump(writer, next);
+    return put_plain(writer, BPF_ALU | BPF_AND | BPF_K, mask);
 }
 
 bpf_label bpf_branch(struct bpf_writer *writer, uint16_t test, uint32_t value, bpf_label yes,

@@ -35,6 +35,9 @@ bpf_label bpf_return(struct bpf_writer *writer, uint32_t action);
 // Loads the 32-bit word at OFFSET of struct seccomp_data and goes on at NEXT.
 bpf_label bpf_load(struct bpf_writer *writer, size_t offset, bpf_label next);
 
+// Takes all bits but those of MASK from the loaded word and goes on at NEXT.
+bpf_label bpf_and(struct bpf_writer *writer, uint32_t mask, bpf_label next);
+
 // Compares the loaded word with VALUE by TEST (BPF_JEQ, BPF_JGE, BPF_JGT or BPF_JSET).
 bpf_label bpf_branch(struct bpf_writer *writer, uint16_t test, uint32_t value, bpf_label yes,
                      bpf_label no);

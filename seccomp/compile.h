@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // A profile, as data, becomes a program for seccomp(2). A call's verdict depends on its architecture, its
-// number and its arguments. Of the rules of one number the answer is libseccomp's (2.5, seccomp_rule_add(3)):
-// a rule without conditions beats those with, whose order doesn't matter unless they overlap; the earlier wins there.
+// number and its arguments. Where several rules of one number apply, the answer is libseccomp's (2.5): the first
+// rule without conditions, else the one with the highest first argument; of one argument equality goes before
+// less before greater, and the narrower limit or the higher value first. On 32-bit architectures only the low
+// halves of arguments and values count. The call -1 is one that a tracer wants skipped: always allowed.
 #ifndef SECCOMP_COMPILE_H
 #define SECCOMP_COMPILE_H
 
@@ -20,7 +22,7 @@ struct compile_arg {
 
 struct compile_rule {
     uint32_t number;
-    uint8_t args;    // how many at ARG; all of them must hold
+    uint8_t args;    // how many at ARG, ascending by index; all of them must hold
     uint32_t action; // SECCOMP_RET_..., with its data
     const struct compile_arg *arg;
 };
