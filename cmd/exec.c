@@ -175,7 +175,7 @@ static int make_filter(const struct enter *e, struct become_filter *filter)
         .own_processes = (p->unshare & (CLONE_NEWPID | CLONE_NEWUSER)) != 0,
         .new_userns = false,
     };
-    int count = profile_default(&to, filter->code, BPF_MAXINSNS);
+    int count = profile_default(&to, filter->code, PROFILE_MAX);
     if (count < 0)
         return err_no("seccomp", "default", -count);
     filter->count = (unsigned short)count;

@@ -183,16 +183,21 @@ static bool holds(const struct profile_for *to, enum when when)
     }
 }
 
-// The verdict on each number of one table of calls.
-static void judge(const struct profile_for *to, int arch, uint8_t *verdicts)
+// The verdict on each number of both tables of calls.
+static void judge(const struct profile_for *to, uint8_t (*verdicts)[NUMBERS])
 {
-    memset(verdicts, UNKNOWN, NUMBERS);
-    for (size_t i = 0; i < ROWS; i++) {
-        if (rows[i].number[arch] >= NUMBERS)
+    bool counts[WHENS];
+    for (int when = 0; when < WHENS; when++)
+        counts[when] = holds(to, (enum when)when);
+    memset(verdicts, UNKNOWN, sizeof(*verdicts) * ARCHES);
+    for (size_t i = 0; i < ARCHES * ROWS; i++) {
+        const struct row *row = &rows[i / ARCHES];
+        size_t arch = i % ARCHES;
+        if (row->number[arch] >= NUMBERS)
             continue;
-        uint8_t *verdict = &verdicts[rows[i].number[arch]];
-        if (holds(to, rows[i].when))
-            *verdict = rows[i].verdict;
+        uint8_t *verdict = &verdicts[arch][row->number[arch]];
+        if (counts[row->when])
+            *verdict = row->verdict;
         else if (*verdict == UNKNOWN)
             *verdict = DENY;
     }
@@ -255,8 +260,7 @@ int profile_default(const struct profile_for *to, struct sock_filter *out, size_
     uint8_t verdicts[ARCHES][NUMBERS];
     const uint32_t arches[ARCHES] = {calls_audit(CALLS_OWN), calls_audit(CALLS_COMPAT)};
 
-    for (int arch = 0; arch < ARCHES; arch++)
-        judge(to, arch, verdicts[arch]);
+    judge(to, verdicts);
     put_verdicts(&writer, ends);
     bpf_label common = put_common(&writer, verdicts[0], ends);
     // A table of calls of which nothing is known: no kernel of this architecture has a third, and a
