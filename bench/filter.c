@@ -5,9 +5,9 @@
  *     filter ROUNDS        prints lines "SETTING WAY INSTRUCTIONS RANGES NANOSECONDS"
  *
  * Ways, each in a child of its own, in turn:
- *     bare     a balanced tree over the ranges, its few answers shared, written beforehand; no argument is looked at
- *     load     the built-in filter, written beforehand
- *     both     the same, writing included: what an `inroot exec` pays
+ *
+ * bare: a balanced tree over the ranges, its few answers shared, written beforehand; it looks at no argument.
+ * load: the built-in filter, written beforehand. both: writing included, which is what an `inroot exec` pays.
  * A range is a run of numbers that the built-in filter sends the same way.
  */
 #include <errno.h>
@@ -60,10 +60,17 @@ static const struct sock_filter *follow(const struct program *p, const struct se
                 return at;
             memcpy(&word, (const char *)data + at->k, sizeof word);
             break;
-        case BPF_JMP | BPF_JA: at += at->k; break;
-        case BPF_JMP | BPF_JEQ | BPF_K: jump = word == at->k; break;
-        case BPF_JMP | BPF_JGE | BPF_K: jump = word >= at->k; break;
-        default: return at;
+        case BPF_JMP | BPF_JA:
+            at += at->k;
+            break;
+        case BPF_JMP | BPF_JEQ | BPF_K:
+            jump = word == at->k;
+            break;
+        case BPF_JMP | BPF_JGE | BPF_K:
+            jump = word >= at->k;
+            break;
+        default:
+            return at;
         }
         if (jump >= 0)
             at += jump ? at->jt : at->jf;
@@ -88,7 +95,8 @@ static int find_ranges(const struct program *p, uint32_t arch, struct range *ran
 
 // -- the bare program --------------------------------------------------------------------------
 
-static const uint32_t answers[] = {SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ERRNO | ENOSYS};
+static const uint32_t answers[] = {SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM,
+                                   SECCOMP_RET_ERRNO | ENOSYS};
 enum { ANSWERS = sizeof answers / sizeof *answers };
 
 static int answer_at(int end, uint32_t answer)
@@ -204,8 +212,8 @@ int main(int argc, char **argv)
         int i = round / 3 % SETTINGS, way = (round + round / (3 * SETTINGS)) % 3;
         struct program *p = way == 0 ? &bare[i] : way == 1 ? &builtin[i] : &fresh;
         int64_t took = load(p, way == 2 ? &settings[i].to : NULL);
-        printf("%s %s %d %d %lld\n", settings[i].name, ways[way], way == 2 ? builtin[i].count : p->count, ranges[i],
-               (long long)took);
+        printf("%s %s %d %d %lld\n", settings[i].name, ways[way], way == 2 ? builtin[i].count : p->count,
+               ranges[i], (long long)took);
     }
     return 0;
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What the built-in filter costs when a payload starts: seccomp(2) with it, against seccomp(2) with a bare program.
+"""What the built-in filter costs when a payload starts: seccomp(2) with it and with a bare program.
 
     bench/filter.py [--rounds N]
 
-filter.c says what the ways are; their rounds are interleaved, and times are medians in microseconds. `x bare` is the
-ratio that has a target. An architecture's tree of numbers is counted in ranges, for both tables of calls together.
+filter.c says what the ways are; their rounds are interleaved, and times are medians in microseconds.
+`x bare` is the ratio that has a target. Ranges of numbers are those of both tables of calls together.
 """
 import argparse
 import pathlib
@@ -17,7 +17,8 @@ from common import HERE, REPO, Report, build_program, describe_host
 
 TARGET = 1.2
 SETTINGS = {"root": "root's default capabilities", "none": "no capability", "ALL": "all capabilities"}
-WAYS = {"bare": "bare tree of the same ranges", "load": "built-in filter", "both": "  and the time to write it"}
+WAYS = {"bare": "bare tree of the same ranges", "load": "built-in filter",
+        "both": "  and the time to write it"}
 
 
 def measure(top, rounds):

@@ -95,8 +95,8 @@ static void join(struct bpf_writer *writer, struct bpf_range *low, size_t follow
     memmove(high, high + 1, (following - 1) * sizeof(*high));
 }
 
-// From the leaves up, as Huffman does, but neighbours only: those are joined that weigh less together than either
-// does with its other neighbour. Where all weigh the same the tree is balanced.
+// From the leaves up, as Huffman does, but neighbours only: those are joined that weigh less together than
+// either does with its other neighbour. Where all weigh the same the tree is balanced.
 bpf_label bpf_search(struct bpf_writer *writer, struct bpf_range *ranges, size_t count)
 {
     // Up to I each range weighs more than the one after the next, so none of their joins is due.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Names and numbers of system calls: the headers know the own table of calls only, and only as far as they are new
-// enough. The rows are in calls_table.h.
+// Names and numbers of system calls: the headers know the own table of calls only, and only as far as they
+// are new enough. The rows are in calls_table.h.
 #ifndef SECCOMP_CALLS_H
 #define SECCOMP_CALLS_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What the built-in filter is to refuse, as a list of its own beside the product's. Names only: that the numbers are
-// the kernel's is test_calls.c's business. Any other call is allowed.
+// What the built-in filter is to refuse, as a list of its own beside the product's. Names only: that the
+// numbers are the kernel's is test_calls.c's business. Any other call is allowed.
 #ifndef TEST_UNIT_DENIED_CALLS_H
 #define TEST_UNIT_DENIED_CALLS_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes system calls that come to nothing in the kernel, each for a reason of its own, and says what became of each:
- * filter-calls, a line "NAME ERRNO" each. What a filter answers is told from the kernel's answer by its errno.
+ * Makes system calls that come to nothing in the kernel, each for a reason of its own, and says what became
+ * of each: filter-calls, a line "NAME ERRNO" each. What a filter answers is told from the kernel's answer
+ * by its errno.
  */
 #define _GNU_SOURCE
 #include <errno.h>
