@@ -188,21 +188,16 @@ static bool holds(const struct profile_for *to, enum when when)
     }
 }
 
-// The verdict on each number of both tables of calls.
-static void judge(const struct profile_for *to, uint8_t (*verdicts)[NUMBERS])
+// The verdict on each number of one table of calls. COUNTS are the conditions that hold.
+static void judge(const bool *counts, int arch, uint8_t *verdicts)
 {
-    bool counts[WHENS];
-    for (int when = 0; when < WHENS; when++)
-        counts[when] = holds(to, (enum when)when);
-    memset(verdicts, UNKNOWN, sizeof(*verdicts) * ARCHES);
-    for (size_t i = 0; i < ARCHES * ROWS; i++) {
-        const struct row *row = &rows[i / ARCHES];
-        size_t arch = i % ARCHES;
-        if (row->number[arch] >= NUMBERS)
+    memset(verdicts, UNKNOWN, NUMBERS);
+    for (size_t i = 0; i < ROWS; i++) {
+        if (rows[i].number[arch] >= NUMBERS)
             continue;
-        uint8_t *verdict = &verdicts[arch][row->number[arch]];
-        if (counts[row->when])
-            *verdict = row->verdict;
+        uint8_t *verdict = &verdicts[rows[i].number[arch]];
+        if (counts[rows[i].when])
+            *verdict = rows[i].verdict;
         else if (*verdict == UNKNOWN)
             *verdict = DENY;
     }
@@ -263,10 +258,14 @@ int profile_default(const struct profile_for *to, struct sock_filter *out, size_
 {
     struct bpf_writer writer = {.out = out, .max = max};
     bpf_label ends[VERDICTS];
+    bool counts[WHENS];
     uint8_t verdicts[ARCHES][NUMBERS];
     const uint32_t arches[ARCHES] = {calls_audit(CALLS_OWN), calls_audit(CALLS_COMPAT)};
 
-    judge(to, verdicts);
+    for (int when = 0; when < WHENS; when++)
+        counts[when] = holds(to, (enum when)when);
+    for (int arch = 0; arch < ARCHES; arch++)
+        judge(counts, arch, verdicts[arch]);
     put_verdicts(&writer, ends);
     bpf_label common = put_common(&writer, verdicts[0], ends);
     // A table of calls of which nothing is known: no kernel of this architecture has a third, and a

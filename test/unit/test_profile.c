@@ -236,9 +236,9 @@ static void it_stays_small_and_flat(void **state)
         for (int number = 0; number <= 600; number++) {
             int steps;
             ask(filter, count, calls_audit(CALLS_OWN), number, 0, &steps);
-            assert_in_range(steps, 1, 18);
+            assert_in_range(steps, 1, 20);
             ask(filter, count, calls_audit(CALLS_COMPAT), number, 0, &steps);
-            assert_in_range(steps, 1, 18);
+            assert_in_range(steps, 1, 20);
         }
     }
 }
