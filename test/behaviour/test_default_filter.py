@@ -14,16 +14,15 @@ EPERM, ENOSYS = errno.EPERM, errno.ENOSYS
 # What the kernel itself answers to these calls, where no filter does.
 LET_THROUGH = {"mount": errno.EFAULT, "setns": errno.EBADF, "open_tree": errno.EFAULT, "chroot": errno.EFAULT,
                "acct": errno.EFAULT, "perf_event_open": errno.EFAULT, "syslog": errno.EINVAL,
-               "clock_settime": errno.EFAULT, "reboot": errno.EINVAL, "open_by_handle_at": errno.EFAULT,
-               "ptrace": errno.ESRCH, "process_vm_readv": None, "unshare-files": errno.EINVAL,
-               "clone-mount": errno.EINVAL, "bpf": errno.EINVAL, "pidfd_getfd": errno.EBADF}
+               "clock_settime": errno.EFAULT, "reboot": errno.EINVAL, "ptrace": errno.ESRCH,
+               "process_vm_readv": None, "unshare-files": errno.EINVAL, "clone-mount": errno.EINVAL, "bpf": errno.EINVAL, "pidfd_getfd": errno.EBADF}
 
 ALWAYS = {"getppid": 0, "ioctl-sti": EPERM, "ioctl-sti-high": EPERM, "ioctl-linux": EPERM,
           "ioctl-winsize": errno.EBADF, "socket-vsock": EPERM, "socket-alg": EPERM, "socket-alg-high": EPERM,
           "socket-unix": errno.EINVAL, "personality-random": EPERM, "personality-32": 0, "clone-user": EPERM,
           "clone-plain": errno.EINVAL, "clone3": ENOSYS, "unshare-user": EPERM, "keyctl": EPERM,
           "userfaultfd": EPERM, "kexec_load": EPERM, "swapon": EPERM, "io_uring_setup": ENOSYS,
-          "unborn": ENOSYS, "name_to_handle_at": errno.EFAULT}
+          "unborn": ENOSYS, "open_by_handle_at": EPERM, "name_to_handle_at": errno.EFAULT}
 
 # Options -> the calls that they open.
 OPENS = {
@@ -41,7 +40,7 @@ OPENS = {
     "--cap-add=SYS_PACCT": {"chroot", "acct"},
     "--cap-add=SYS_TIME": {"chroot", "clock_settime"},
     "--cap-add=SYS_BOOT --unshare=pid": {"chroot", "reboot", "ptrace", "process_vm_readv"},
-    "--cap-add=DAC_READ_SEARCH": {"chroot", "open_by_handle_at"},
+    "--cap-add=DAC_READ_SEARCH": {"chroot"},
 }
 
 

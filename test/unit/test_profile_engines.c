@@ -54,6 +54,7 @@ static struct reason {
     {"clone", REFUSE, own_userns, 0},
     {"unshare", REFUSE, own_userns, 0},
     {"clone3", LACK, "its flags can't be looked at", 0},
+    {"open_by_handle_at", REFUSE, "opens what lies outside of ROOT", 0},
     {"pivot_root", ALLOW, "mount does as much", 0},
     {"ptrace", REFUSE, hosts, 0},
     {"process_vm_readv", REFUSE, hosts, 0},
