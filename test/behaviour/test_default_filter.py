@@ -15,7 +15,8 @@ EPERM, ENOSYS = errno.EPERM, errno.ENOSYS
 LET_THROUGH = {"mount": errno.EFAULT, "setns": errno.EBADF, "open_tree": errno.EFAULT, "chroot": errno.EFAULT,
                "acct": errno.EFAULT, "perf_event_open": errno.EFAULT, "syslog": errno.EINVAL,
                "clock_settime": errno.EFAULT, "reboot": errno.EINVAL, "ptrace": errno.ESRCH,
-               "process_vm_readv": None, "unshare-files": errno.EINVAL, "clone-mount": errno.EINVAL, "bpf": errno.EINVAL, "pidfd_getfd": errno.EBADF}
+               "process_vm_readv": None, "unshare-files": errno.EINVAL, "clone-mount": errno.EINVAL,
+               "bpf": errno.EINVAL, "pidfd_getfd": errno.EBADF}
 
 ALWAYS = {"getppid": 0, "ioctl-sti": EPERM, "ioctl-sti-high": EPERM, "ioctl-linux": EPERM,
           "ioctl-winsize": errno.EBADF, "socket-vsock": EPERM, "socket-alg": EPERM, "socket-alg-high": EPERM,
