@@ -32,7 +32,7 @@ inroot: build-static.sh $(SOURCES) $(HEADERS)
 # -- the sanitizer build, and the unit tests on it ---------------------------------------------
 
 WARN     = -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
-LIBS     = -lcap-ng -lisal -lzstd
+LIBS     = -lcap-ng -lisal -lzstd -ljansson
 DYN_CC   = gcc
 DYN_FLAGS = -std=gnu17 -O1 -g -fno-omit-frame-pointer -D_GNU_SOURCE -iquote . $(WARN) -MMD -MP \
 	-fsanitize=address,undefined -fno-sanitize-recover=all

@@ -4,7 +4,7 @@
 # command that installs what is missing is printed (anyone else) and the exit status is 1.
 set -eu
 
-libraries="libcap-ng-dev libisal-dev libzstd-dev"
+libraries="libcap-ng-dev libisal-dev libzstd-dev libjansson-dev"
 packages=
 for group; do
     case $group in
