@@ -57,6 +57,7 @@ build/dynamic/unit/%: test/unit/%.c build/dynamic/libinroot.a Makefile
 
 # What the tables and filters of seccomp/ are compared with; never linked into inroot.
 build/dynamic/unit/test_calls: PEER = -lseccomp
+build/dynamic/unit/test_profile_engines: PEER = -lseccomp -ljansson
 
 # -- fuzzing: the same sources, watched by libFuzzer -------------------------------------------
 

@@ -85,19 +85,26 @@ bpf_label bpf_branch(struct bpf_writer *writer, uint16_t test, uint32_t value, b
     return put(writer, BPF_JMP | BPF_K | test, value, yes, no);
 }
 
-// From the leaves up: each round joins neighbours in pairs, so all leaves are within one step of
-// the same depth.
+static size_t find_lightest(const struct bpf_range *ranges, size_t count)
+{
+    size_t best = 0;
+    for (size_t i = 1; i + 1 < count; i++) {
+        if (ranges[i].weight + ranges[i + 1].weight < ranges[best].weight + ranges[best + 1].weight)
+            best = i;
+    }
+    return best;
+}
+
+// From the leaves up, as Huffman does, but neighbours only. Where all weigh the same the tree is balanced.
 bpf_label bpf_search(struct bpf_writer *writer, struct bpf_range *ranges, size_t count)
 {
     while (count > 1) {
-        for (size_t i = 0; i + 1 < count; i += 2) {
-            bpf_label both =
-                bpf_branch(writer, BPF_JGE, ranges[i + 1].from, ranges[i + 1].to, ranges[i].to);
-            ranges[i / 2] = (struct bpf_range){ranges[i].from, both};
-        }
-        if (count % 2 == 1)
-            ranges[count / 2] = ranges[count - 1];
-        count = (count + 1) / 2;
+        size_t i = find_lightest(ranges, count);
+        struct bpf_range *low = &ranges[i], *high = low + 1;
+        low->to = bpf_branch(writer, BPF_JGE, high->from, high->to, low->to);
+        low->weight += high->weight + 1;
+        count--;
+        memmove(high, high + 1, (count - i - 1) * sizeof(*high));
     }
     return ranges[0].to;
 }

@@ -111,7 +111,7 @@ int cage_write(enum cage which, int pid, uint32_t otherwise, struct sock_filter 
     self = bpf_load(&writer, LOW_HALF_OF(0), self);
     const bpf_label ends[] = {[ANY] = any, [NO_FOLLOW] = no_follow, [NO_EXEC] = no_exec, [SELF] = self};
 
-    ranges[count++] = (struct bpf_range){0, no};
+    ranges[count++] = (struct bpf_range){0, 0, no};
     for (int number = 0; number < NUMBERS; number++) {
         const struct row *row = find_row(which, number);
         bpf_label end = row != NULL ? ends[row->rule] : no;
@@ -119,10 +119,10 @@ int cage_write(enum cage which, int pid, uint32_t otherwise, struct sock_filter 
             continue;
         if (number == 0)
             count = 0;
-        ranges[count++] = (struct bpf_range){(uint32_t)number, end};
+        ranges[count++] = (struct bpf_range){(uint32_t)number, 0, end};
     }
     if (ranges[count - 1].to != no)
-        ranges[count++] = (struct bpf_range){NUMBERS, no};
+        ranges[count++] = (struct bpf_range){NUMBERS, 0, no};
     bpf_label calls = bpf_search(&writer, ranges, count);
     calls = bpf_load(&writer, offsetof(struct seccomp_data, nr), calls);
     bpf_label all = bpf_branch(&writer, BPF_JEQ, calls_audit(CALLS_OWN), calls, no);

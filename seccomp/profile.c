@@ -78,6 +78,7 @@ static const struct row {
     uint8_t when;
     uint8_t verdict;
 } rows[] = {
+// Names are pasted at once: some are macros of libc (pwrite64).
 #define ROW(name, when, verdict) {{(uint16_t)NR_##name, (uint16_t)NR32_##name}, when, verdict},
 #define ALLOWED(name)            {{(uint16_t)NR_##name, (uint16_t)NR32_##name}, ALWAYS, ALLOW},
 #define REFUSED(name)            {{(uint16_t)NR_##name, (uint16_t)NR32_##name}, ALWAYS, DENY},
@@ -103,6 +104,17 @@ static const struct above {
 };
 
 enum { ROWS = sizeof(rows) / sizeof(*rows), ABOVES = sizeof(above) / sizeof(*above), RANGES = NUMBERS + ABOVES };
+
+#define BOTH(name) {(uint16_t)NR_##name, (uint16_t)NR32_##name}
+
+// What programs call all the time.
+static const uint16_t hot[][ARCHES] = {
+    BOTH(read),       BOTH(write),         BOTH(close),        BOTH(fstat),      BOTH(fstat64),       BOTH(newfstatat),
+    BOTH(fstatat64),  BOTH(mmap),          BOTH(mmap2),        BOTH(openat),     BOTH(futex),         BOTH(futex_time64),
+    BOTH(epoll_wait), BOTH(epoll_pwait),   BOTH(sendto),       BOTH(recvfrom),   BOTH(clock_gettime),
+    BOTH(recv),       BOTH(clock_gettime64),
+};
+enum { HOT = sizeof(hot) / sizeof(*hot), HOT_WEIGHT = 64, NEW_CALLS = 48 };
 
 // Arguments are 64 bits wide in the filter; the kernel uses the low halves of the ones that are compared here, so a
 // filter that looked at all bits could be walked round (CVE-2019-10063).
@@ -192,10 +204,12 @@ struct search {
 };
 
 // Ranges of the same verdict become one.
-static void add_range(struct search *search, uint32_t from, bpf_label to)
+static void add_range(struct search *search, uint32_t from, uint32_t weight, bpf_label to)
 {
-    if (search->count == 0 || search->ranges[search->count - 1].to != to)
-        search->ranges[search->count++] = (struct bpf_range){from, to};
+    if (search->count > 0 && search->ranges[search->count - 1].to == to)
+        search->ranges[search->count - 1].weight += weight;
+    else
+        search->ranges[search->count++] = (struct bpf_range){from, weight, to};
 }
 
 // The search through all numbers from COMMON on, where a number is the same call in every table: Linux 5.1 and
@@ -206,19 +220,27 @@ static bpf_label put_common(struct bpf_writer *writer, const uint8_t *verdicts, 
     struct search search = {.count = 0};
 
     for (uint32_t i = COMMON; i < NUMBERS; i++)
-        add_range(&search, i, ends[verdicts[i]]);
+        add_range(&search, i, 0, ends[verdicts[i]]);
     for (size_t i = 0; i < ABOVES; i++)
-        add_range(&search, above[i].from, ends[above[i].verdict]);
+        add_range(&search, above[i].from, 0, ends[above[i].verdict]);
     return bpf_search(writer, search.ranges, search.count);
 }
 
-static bpf_label put_own(struct bpf_writer *writer, const uint8_t *verdicts, const bpf_label *ends, bpf_label common)
+// The kernel looks up each number once, programs some of them all the time.
+static bpf_label put_own(struct bpf_writer *writer, int arch, const uint8_t *verdicts, const bpf_label *ends,
+                         bpf_label common)
 {
     struct search search = {.count = 0};
+    uint8_t weights[COMMON];
 
+    memset(weights, 1, COMMON);
+    for (size_t i = 0; i < HOT; i++) {
+        if (hot[i][arch] < COMMON)
+            weights[hot[i][arch]] = HOT_WEIGHT;
+    }
     for (uint32_t i = 0; i < COMMON; i++)
-        add_range(&search, i, ends[verdicts[i]]);
-    add_range(&search, COMMON, common);
+        add_range(&search, i, weights[i], ends[verdicts[i]]);
+    add_range(&search, COMMON, NEW_CALLS, common);
     return bpf_search(writer, search.ranges, search.count);
 }
 
@@ -241,7 +263,7 @@ int profile_default(const struct profile_for *to, struct sock_filter *out, size_
     // payload that found one would have no filter at all.
     bpf_label other = bpf_return(&writer, SECCOMP_RET_KILL_PROCESS);
     for (int arch = ARCHES - 1; arch >= 0; arch--) {
-        bpf_label own = put_own(&writer, verdicts[arch], ends, common);
+        bpf_label own = put_own(&writer, arch, verdicts[arch], ends, common);
         own = bpf_load(&writer, offsetof(struct seccomp_data, nr), own);
         other = bpf_branch(&writer, BPF_JEQ, arches[arch], own, other);
     }

@@ -27,7 +27,7 @@ static int put_ranges(struct sock_filter *out, size_t max, size_t count)
 
     assert_non_null(ranges);
     for (size_t i = 0; i < count; i++)
-        ranges[i] = (struct bpf_range){start(i), bpf_return(&writer, answer(i))};
+        ranges[i] = (struct bpf_range){start(i), 0, bpf_return(&writer, answer(i))};
     bpf_label found = bpf_search(&writer, ranges, count);
     bpf_load(&writer, offsetof(struct seccomp_data, nr), found);
     free(ranges);
