@@ -10,7 +10,7 @@
 
 enum { RULES_MAX = 4096, ARGS_MAX = 8192, UNKNOWN_NEWEST = UINT16_MAX };
 
-// The own calls, and those of 32-bit programs.
+// The own calls, and those of 32-bit programs. Large, so not initialised: it takes no room in the file.
 static struct table {
     enum calls_arch arch;
     bool narrow;
@@ -18,7 +18,7 @@ static struct table {
     struct compile_arg arg[ARGS_MAX];
     size_t rules, args;
     uint32_t newest;
-} tables[2] = {{.arch = CALLS_OWN}, {.arch = CALLS_COMPAT, .narrow = true}};
+} tables[2];
 
 static struct compile_table finished[2];
 static size_t used;
@@ -30,8 +30,11 @@ void oci_rules_start(bool compat)
 {
     used = compat ? 2 : 1;
     names_clone3 = false;
-    for (size_t i = 0; i < used; i++)
+    for (size_t i = 0; i < used; i++) {
+        tables[i].arch = i == 0 ? CALLS_OWN : CALLS_COMPAT;
+        tables[i].narrow = i > 0;
         tables[i].rules = tables[i].args = tables[i].newest = 0;
+    }
 }
 
 // -- one rule of one number --------------------------------------------------------------------
