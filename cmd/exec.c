@@ -122,6 +122,8 @@ static int run_again_in_clone(struct enter *e)
 static int seal(struct enter *e)
 {
     const struct plan *p = e->plan;
+    if (p->set_uid)
+        return 0; // the payload is no owner of the file, and a copy would not be set-uid
     if (p->userns ? proc_fd() < 0 : proc_need() < 0)
         return run_again(p); // it says what is missing
     if (!could_write(p, e->caller))
@@ -247,11 +249,12 @@ int exec_main(char **argv, char **words, const struct caps_privilege *held)
     static struct plan plan; // its tables are large: not initialised, so that they take no room in the file
     struct enter e = {.plan = &plan, .caller = held};
     int status = EXIT_HELPER;
+    plan.set_uid = held->set_uid;
     plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = plan.filter_fd = -1;
     int error = parse(&plan, words, held);
     if (error == OPTIONS_HELP)
         return options_help(exec_usage, exec_options) < 0 ? EXIT_HELPER : 0;
-    if (error == 0 && plan.dry_run)
+    if (error == 0 && plan.dry_run && !plan.set_uid)
         return exec_print_plan(&plan, held) < 0 ? EXIT_HELPER : 0;
     if (error == 0)
         error = open_own(&plan);

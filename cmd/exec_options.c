@@ -177,18 +177,16 @@ static int take_no_new_privs(struct plan *p, const char *option, const char *val
 
 static int take_seccomp(struct plan *p, const char *option, const char *value)
 {
+    bool program = strncmp(value, "bpf:", 4) == 0;
+    const char *source = value + (program ? 4 : 0);
     p->filter_fd = -1;
-    p->filter_value = value;
-    p->filter = FILTER_PROFILE;
-    if (strcmp(value, "none") == 0)
-        p->filter = FILTER_NONE;
-    if (strcmp(value, "default") == 0)
-        p->filter = FILTER_DEFAULT;
-    const char *source = value;
-    if (strncmp(value, "bpf:", 4) == 0) {
-        p->filter = FILTER_PROGRAM;
-        source += 4;
+    p->filter_value = NULL; // the last one counts
+    if (strcmp(value, "default") == 0 || strcmp(value, "none") == 0) {
+        p->filter = strcmp(value, "none") == 0 ? FILTER_NONE : FILTER_DEFAULT;
+        return 0;
     }
+    p->filter = program ? FILTER_PROGRAM : FILTER_PROFILE;
+    p->filter_value = value;
     if (source[0] == '\0')
         return plan_usage(option, value, "not default, none, [bpf:]FILE or [bpf:]fd:N");
     return strncmp(source, "fd:", 3) == 0 ? options_fd(option, source + 3, &p->filter_fd) : 0;

@@ -65,10 +65,16 @@ int caps_record(struct caps_privilege *held)
     held->effective = sets[0];
     held->permitted = sets[1];
     held->ambient = 0;
+    held->set_uid = false;
     if (ruid != 0 && sets[1] != 0 && (error = ambient_set(&held->ambient)) < 0)
         return error;
-    if (ruid != euid || ruid != suid || rgid != egid || rgid != sgid)
-        return err_because("start", NULL, EPERM, "installed set-uid or set-gid, which is not supported");
+    if (rgid != egid || rgid != sgid)
+        return err_because("start", NULL, EPERM, "installed set-gid, which is not supported");
+    if (ruid != euid || ruid != suid) {
+        // By the kernel's word and by the ids: one of them alone is somebody's trick.
+        held->set_uid = ruid != 0 && euid == 0 && suid == 0 && getauxval(AT_SECURE) != 0;
+        return held->set_uid ? 0 : err_because("start", NULL, EPERM, "set-uid, but not to root");
+    }
     // root's permitted set comes from its uid; anybody else's must have been handed on by the caller.
     if (ruid != 0 && (held->permitted & ~held->ambient) != 0)
         return err_because("start", NULL, EPERM, "installed with file capabilities, which is not supported");
