@@ -7,7 +7,8 @@
 # make soak       the tests with full counts;   make fuzz     the fuzz targets, FUZZ_SECONDS each
 # make lint       clang-tidy, cppcheck, gcc -fanalyzer
 # make dynamic    build/dynamic/inroot: glibc, with the address and undefined-behaviour sanitizers
-# make install    DESTDIR, PREFIX;  also: uninstall, clean, distclean (third-party builds and test roots too)
+# make install    DESTDIR, PREFIX;  install-setuid, with GROUP=NAME: set-uid mode, see inroot-setuid(8)
+#                 also: uninstall, clean, distclean (third-party builds and test roots too)
 
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 600
@@ -32,7 +33,7 @@ inroot: build-static.sh $(SOURCES) $(HEADERS)
 # -- the sanitizer build, and the unit tests on it ---------------------------------------------
 
 WARN     = -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
-LIBS     = -lcap-ng -lisal -lzstd
+LIBS     = -lcap-ng -lisal -lzstd -ljansson
 DYN_CC   = gcc
 DYN_FLAGS = -std=gnu17 -O1 -g -fno-omit-frame-pointer -D_GNU_SOURCE -iquote . $(WARN) -MMD -MP \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
@@ -42,6 +43,13 @@ unit: $(UNIT)
 
 build/dynamic/inroot: build/dynamic/helper.o build/dynamic/test/sanitizers.o build/dynamic/libinroot.a
 	$(DYN_CC) $(DYN_FLAGS) -o $@ $^ $(LIBS)
+
+# A parser that lets everything pass, for the tests of set-uid mode: who carries the plan out has to refuse it.
+lenient: build/lenient/inroot
+
+build/lenient/inroot: $(SOURCES) $(HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(DYN_CC) -std=gnu17 -O1 -D_GNU_SOURCE -DPLAN_PARSER_REFUSES=0 -iquote . $(WARN) -o $@ $(SOURCES) $(LIBS)
 
 build/dynamic/libinroot.a: $(LIBRARY:%.c=build/dynamic/%.o)
 	@rm -f $@
@@ -57,7 +65,7 @@ build/dynamic/unit/%: test/unit/%.c build/dynamic/libinroot.a Makefile
 
 # What the tables and filters of seccomp/ are compared with; never linked into inroot.
 build/dynamic/unit/test_calls: PEER = -lseccomp
-build/dynamic/unit/test_profile_engines: PEER = -lseccomp -ljansson
+build/dynamic/unit/test_profile_engines: PEER = -lseccomp
 
 # -- fuzzing: the same sources, watched by libFuzzer -------------------------------------------
 
@@ -92,7 +100,7 @@ fuzz:
 
 check:
 	@test/deps.sh build check fuzz
-	$(SUBMAKE) inroot dynamic unit fuzzers
+	$(SUBMAKE) inroot dynamic lenient unit fuzzers
 	test/check.sh
 
 bench:
@@ -127,23 +135,36 @@ lint:
 
 BIN = $(DESTDIR)$(PREFIX)/bin
 MAN = $(DESTDIR)$(PREFIX)/share/man/man1
+MAN8 = $(DESTDIR)$(PREFIX)/share/man/man8
+APPARMOR = $(DESTDIR)/etc/apparmor.d
 
 install: inroot
-	install -d $(BIN) $(MAN)
+	install -d $(BIN) $(MAN) $(MAN8)
 	install -m 755 inroot $(BIN)
 	for link in $(LINKS); do ln -sf inroot $(BIN)/$$link; done
 	install -m 644 $(MANUALS) $(MAN)
+	install -m 644 man/inroot-setuid.8 $(MAN8)
 	for link in $(LINKS); do ln -sf inroot-$${link%-in-root}.1 $(MAN)/$$link.1; done
+	if [ -d $(APPARMOR) ]; then \
+		sed 's|@BIN@|$(PREFIX)/bin|' examples/apparmor/inroot > $(APPARMOR)/inroot && chmod 644 $(APPARMOR)/inroot; \
+	fi
+
+# For hosts where user namespaces are closed to users; man 8 inroot-setuid. GROUP is who may use it.
+install-setuid: install
+	@[ -n "$(GROUP)" ] || { echo 'whose members may use it: make install-setuid GROUP=NAME' >&2; exit 2; }
+	chown root:$(GROUP) $(BIN)/inroot
+	chmod 4750 $(BIN)/inroot
 
 uninstall:
-	rm -f $(BIN)/inroot $(LINKS:%=$(BIN)/%) $(MANUALS:man/%=$(MAN)/%) $(LINKS:%=$(MAN)/%.1)
+	rm -f $(BIN)/inroot $(LINKS:%=$(BIN)/%) $(MANUALS:man/%=$(MAN)/%) $(LINKS:%=$(MAN)/%.1) \
+		$(MAN8)/inroot-setuid.8 $(APPARMOR)/inroot
 
 clean:
-	rm -rf inroot build/inroot.debug build/inroot.map build/static build/dynamic build/fuzz build/check
+	rm -rf inroot build/inroot.debug build/inroot.map build/static build/dynamic build/lenient build/fuzz build/check
 
 distclean:
 	rm -rf inroot build
 
-.PHONY: all dynamic unit fuzzers fuzz check bench soak demo lint install uninstall clean distclean
+.PHONY: all dynamic lenient unit fuzzers fuzz check bench soak demo lint install install-setuid uninstall clean distclean
 
 -include $(wildcard build/dynamic/*.d build/dynamic/*/*.d build/fuzz/*.d build/fuzz/*/*.d)

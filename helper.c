@@ -13,6 +13,7 @@
 #include "sys/err.h"
 #include "sys/fd.h"
 #include "sys/out.h"
+#include "sys/setuid.h"
 #include "sys/start.h"
 
 
@@ -20,12 +21,13 @@ static const struct command {
     const char *name;
     const char *link; // the name of a link that means it
     const char *job;
+    bool set_uid;     // allowed in set-uid mode
     int usage_status; // of an error before the command's own options
     int (*run)(char **argv, char **words, const struct caps_privilege *held);
 } commands[] = {
-    {"exec", "exec-in-root", "enter a root and execute a command there", EXIT_HELPER, exec_main},
-    {"unpack", "unpack-in-root", "extract a tar archive safely inside a root", EXIT_USAGE, unpack_main},
-    {"features", NULL, "what this host allows, and which way in would be taken", EXIT_USAGE, features_main},
+    {"exec", "exec-in-root", "enter a root and execute a command there", true, EXIT_HELPER, exec_main},
+    {"unpack", "unpack-in-root", "extract a tar archive safely inside a root", true, EXIT_USAGE, unpack_main},
+    {"features", NULL, "what this host allows, and which way in would be taken", false, EXIT_USAGE, features_main},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -97,6 +99,8 @@ static int dispatch(char **argv, const struct caps_privilege *held)
     }
     if (command == NULL)
         return refuse("COMMAND", words[-1], "unknown command");
+    if (held->set_uid && !command->set_uid)
+        return refuse("COMMAND", command->name, "not in set-uid mode");
     err_command(command->name);
     return command->run(argv, words, held);
 }
@@ -111,7 +115,7 @@ int main(int argc, char **argv)
     }
     if (argc < 1 || argv[0] == NULL)
         return refuse("argv", NULL, "not even the name of the program was given");
-    if (start_prepare() < 0) {
+    if ((held.set_uid && setuid_begin(&held) < 0) || start_prepare() < 0) {
         err_report();
         return EXIT_HELPER;
     }

@@ -286,6 +286,8 @@ static int look(struct input *in)
     const char *name;
     in->format = recognise(in->data, in->end, &name);
     in->program = name;
+    if (in->format == FORMAT_PROGRAM && in->no_programs)
+        return err_because(name, in->name, EPERM, "not in set-uid mode: another program would have to unpack it");
     if (in->format != FORMAT_REFUSED)
         return 0;
     int error = fault("format", in->name, ENOTSUP, "it is packed in a format that is not supported");

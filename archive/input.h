@@ -25,6 +25,7 @@ struct input {
     bool seekable;              // a regular file
     bool is_pipe;               // it may have to be waited for
     enum input_format format;
+    bool no_programs;           // xz and its kin are refused
     const char *program;        // of FORMAT_PROGRAM; what it is called of FORMAT_REFUSED
     unsigned char *data;        // the buffer, or the decoder's slots
     size_t at, end;             // the part of `data` that is ready

@@ -31,11 +31,12 @@ static struct report report;
 
 // -- before ------------------------------------------------------------------------------------
 
-static void set_defaults(void)
+static void set_defaults(const struct caps_privilege *held)
 {
+    plan.set_uid = held->set_uid;
     plan.own_job = plan.allow_host_proc = true; // nothing in there is executed, or read
     plan.unpack = &unpack;
-    plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = -1;
+    plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = plan.filter_fd = -1;
     plan.filter = FILTER_NONE;
     plan.groups = GROUPS_KEEP;
     unpack.archive = "-";
@@ -113,8 +114,10 @@ static int open_archive(void)
     input.pause = report_pause;
     input.context = &report;
     input.max_ratio = unpack.max_ratio;
+    input.no_programs = plan.set_uid;
     error = input_open(&input, fd, name);
-    return error < 0 ? error : input_start(&input);
+    // In set-uid mode no process is forked that is not the caller's.
+    return error < 0 || plan.set_uid ? error : input_start(&input);
 }
 
 // -- inside ------------------------------------------------------------------------------------
@@ -194,7 +197,7 @@ int unpack_main(char **argv, char **words, const struct caps_privilege *held)
 {
     (void)argv;
     struct enter e = {.plan = &plan, .caller = held, .interrupted = report_interrupted, .context = &report};
-    set_defaults();
+    set_defaults(held);
     int error = parse(words, held);
     if (error == OPTIONS_HELP)
         return options_help(unpack_usage, unpack_options) < 0 ? EXIT_HELPER : 0;
@@ -211,6 +214,8 @@ int unpack_main(char **argv, char **words, const struct caps_privilege *held)
         error = open_archive();
     if (error == 0)
         error = enter_root(&e);
+    if (error == 0 && plan.set_uid)
+        error = input_start(&input);
     if (error == 0)
         error = run(&e);
     input_stop(&input);

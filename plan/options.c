@@ -92,6 +92,10 @@ static int take_option(const struct option_row *rows, struct plan *p, char ***wo
     const struct option_row *row = find_row(rows, word, n);
     if (row == NULL)
         return plan_usage("option", word, "unknown option");
+    if (p->set_uid && PLAN_PARSER_REFUSES && !plan_allows_option(p, row->name)) {
+        err_stage("usage");
+        return err_because(row->name, NULL, EPERM, "not in set-uid mode");
+    }
     const char *value = word[n] == '=' ? word + n + 1 : NULL;
     if (row->argument == NULL && value != NULL)
         return plan_usage(row->name, value, "this option takes no value");

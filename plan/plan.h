@@ -25,7 +25,7 @@ enum plan_method {
 enum plan_pivot { PIVOT_ANY, PIVOT_TMPDIR, PIVOT_STACKED };
 enum plan_overlay { OVERLAY_NONE, OVERLAY_TMPFS, OVERLAY_UPPER };
 enum plan_groups { GROUPS_CLEAR, GROUPS_KEEP, GROUPS_LIST };
-enum plan_filter { FILTER_DEFAULT, FILTER_NONE };
+enum plan_filter { FILTER_DEFAULT, FILTER_NONE, FILTER_PROFILE, FILTER_PROGRAM };
 
 enum {
     GROUPS_MAX = 65536,
@@ -66,6 +66,7 @@ struct plan_unpack {
 
 struct plan {
     struct plan_unpack *unpack; // of that command
+    bool set_uid;               // the caller is an ordinary user, and this process was root by the set-uid bit
 
     // The root.
     const char *root;  // as the user wrote it
@@ -99,6 +100,8 @@ struct plan {
     bool cap_add_all, cap_drop_all;
     bool new_privs; // --no-new-privs=off
     enum plan_filter filter;
+    const char *filter_value; // of the latter two: as the user wrote it, [bpf:]FILE or [bpf:]fd:N
+    int filter_fd;            // of fd:N, else -1
 
     // The payload.
     const char *workdir; // NULL: /
@@ -116,11 +119,23 @@ struct plan {
     bool init, die_with_parent, new_session, dry_run;
 };
 
+// Tests build the helper with 0: what the parser lets pass must be refused by who carries the plan out.
+#ifndef PLAN_PARSER_REFUSES
+#define PLAN_PARSER_REFUSES 1
+#endif
+
 extern const char *const plan_method_names[]; // by enum plan_method
 extern const char *const plan_pivot_names[];
 
 // A usage error of `option` about `value`: recorded, -EINVAL.
 int plan_usage(const char *option, const char *value, const char *reason);
+
+// The option is on set-uid mode's list, if not with every value.
+bool plan_allows_option(const struct plan *p, const char *option);
+
+// What of the plan is not allowed in set-uid mode; for the parser's sake and, because a check in a parser alone
+// has been walked round before (CVE-2016-8659, CVE-2026-41163), again for who carries the plan out. -EPERM, recorded.
+int plan_allow_set_uid(const struct plan *p, const struct caps_privilege *held);
 
 // The helper stays as the payload's parent (INTERFACE.md).
 bool plan_stays(const struct plan *p);

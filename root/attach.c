@@ -27,6 +27,8 @@
 static int set_attributes(struct enter *e, int tree)
 {
     uint64_t set = e->plan->read_only ? ATTR_RDONLY : 0;
+    if (e->caller->set_uid)
+        set |= ATTR_NOSUID | ATTR_NODEV;
     if (mount_setattr_of(tree, true, set, MS_PRIVATE) == 0)
         return 0;
     return err_at("mount_setattr", e->plan->root);
@@ -74,7 +76,7 @@ static int attach_clone(struct enter *e)
     if (tree < 0)
         return tree;
     int error = set_attributes(e, tree);
-    if (error == -ENOSYS || error == -EPERM)
+    if ((error == -ENOSYS || error == -EPERM) && !e->caller->set_uid)
         e->legacy = true; // 5.2 to 5.11, or a filter: private by mount(2) below, read-only after the pivot
     else if (error < 0)
         return error;
@@ -154,7 +156,8 @@ int attach_root(struct enter *e)
         return err_at("mount", "MS_SLAVE");
     e->slave = true;
     error = attach_clone(e);
-    if (e->tree < 0 && (error == -ENOSYS || error == -EPERM))
+    // In set-uid mode no mount is seen for a moment that is neither nosuid nor nodev.
+    if (e->tree < 0 && (error == -ENOSYS || error == -EPERM) && !e->caller->set_uid)
         error = attach_bind(e);
     if (error < 0)
         return error;

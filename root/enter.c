@@ -17,6 +17,7 @@
 #include "sys/fd.h"
 #include "sys/ns.h"
 #include "sys/proc.h"
+#include "sys/setuid.h"
 #include "sys/start.h"
 #include "sys/status.h"
 
@@ -31,6 +32,8 @@
 static enum plan_method next_method(const struct enter *e)
 {
     bool own_job = e->plan->own_job;
+    if (e->caller->set_uid)
+        return METHOD_AUTO;
     if (e->method == METHOD_PIVOT && (own_job || !e->plan->userns))
         return METHOD_CHROOT;
     return own_job && e->method == METHOD_CHROOT ? METHOD_CONFINED : METHOD_AUTO;
@@ -124,9 +127,24 @@ static int unshare_namespaces(struct enter *e)
     return error;
 }
 
+static int raise_capabilities(struct enter *e)
+{
+    return setuid_raise(e->caller);
+}
+
+static int surrender(struct enter *e)
+{
+    e->held = 0;
+    int error = setuid_surrender(e->caller);
+    // The kernel forgets the order with the change of ids.
+    if (error == 0 && e->plan->die_with_parent)
+        error = plan_stays(e->plan) ? monitor_die_with() : start_die_with(start_parent());
+    return error;
+}
+
 static int fork_monitor(struct enter *e)
 {
-    return monitor_fork(e->plan);
+    return monitor_fork(e->plan, e->caller);
 }
 
 static int attach(struct enter *e)
@@ -271,6 +289,11 @@ static bool always(const struct plan *p)
     return true;
 }
 
+static bool is_set_uid(const struct plan *p)
+{
+    return p->set_uid;
+}
+
 static bool wants_userns(const struct plan *p)
 {
     return p->userns;
@@ -316,38 +339,53 @@ static int fork_init(struct enter *e)
     return monitor_init(e->plan);
 }
 
-// One row a step, in their order. `name` is the stage in errors and the step in --dry-run.
+// One row a step, in their order. `name` is the stage in errors and the step in --dry-run. In set-uid mode no
+// step is taken that is not marked so: whatever the plan says, and the parser let pass.
 static const struct step {
     const char *name;
     bool (*wanted)(const struct plan *p);
     int (*run)(struct enter *e);
+    bool set_uid;
 } steps[] = {
     // Before the working directory changes: relative paths are the caller's.
-    {"open-overlay", wants_overlay, overlay_open},
+    {"open-overlay", wants_overlay, overlay_open, false},
     // By path once, or the descriptor: nothing re-reads the path.
-    {"open-root", always, open_root},
+    {"open-root", always, open_root, true},
     // The child that stays outside.
-    {"prepare-maps", wants_userns, userns_prepare},
-    {"unshare", always, unshare_namespaces},
+    {"prepare-maps", wants_userns, userns_prepare, false},
+    // No sooner: up to here nothing but the caller's own rights was in force.
+    {"raise-capabilities", is_set_uid, raise_capabilities, true},
+    {"unshare", always, unshare_namespaces, true},
     // Before any mount: only a mapped id can own files.
-    {"write-maps", wants_userns, userns_write_maps},
+    {"write-maps", wants_userns, userns_write_maps, false},
     // A new pid or time namespace holds children only; the mounts below are the child's work.
-    {"fork", plan_stays, fork_monitor},
-    {"attach-root", wants_mounts, attach},
-    {"protect-executable", has_payload, protect_executable},
-    {"mount-overlay", wants_overlay, overlay_mount},
-    {"loopback", wants_loopback, loopback},
-    {"hostname", wants_hostname, set_hostname},
+    {"fork", plan_stays, fork_monitor, true},
+    {"attach-root", wants_mounts, attach, true},
+    {"protect-executable", has_payload, protect_executable, true},
+    {"mount-overlay", wants_overlay, overlay_mount, false},
+    {"loopback", wants_loopback, loopback, true},
+    {"hostname", wants_hostname, set_hostname, false},
     // While the host's /proc is still there.
-    {"sysctl", wants_sysctls, set_sysctls},
-    {"mounts-ready", always, wait_for_parent},
-    {"change-root", always, change_root},
-    {"check-procfs", wants_procfs_check, check_procfs},
-    {"entered", always, report_entered},
+    {"sysctl", wants_sysctls, set_sysctls, false},
+    {"mounts-ready", always, wait_for_parent, true},
+    {"change-root", always, change_root, true},
+    // For good; what is left to do is the caller's to do.
+    {"surrender", is_set_uid, surrender, true},
+    {"check-procfs", wants_procfs_check, check_procfs, true},
+    {"entered", always, report_entered, true},
     // Last: pid 1 holds nothing that the steps before needed.
-    {"init", wants_init, fork_init},
+    {"init", wants_init, fork_init, true},
 };
 enum { STEPS = sizeof(steps) / sizeof(steps[0]) };
+
+// The caller is who the record says, not who the plan says.
+static int check_set_uid(const struct enter *e)
+{
+    err_stage("set-uid");
+    if (e->plan->set_uid != e->caller->set_uid)
+        return err_because("plan", NULL, EPERM, "it is another caller's");
+    return e->caller->set_uid ? plan_allow_set_uid(e->plan, e->caller) : 0;
+}
 
 int enter_root(struct enter *e)
 {
@@ -355,11 +393,16 @@ int enter_root(struct enter *e)
     e->held = e->caller->permitted;
     e->method = e->plan->method == METHOD_AUTO ? METHOD_PIVOT : e->plan->method;
     e->pivot = e->plan->pivot;
+    int allowed = check_set_uid(e);
+    if (allowed < 0)
+        return allowed;
     for (int i = 0; i < STEPS; i++) {
         if (!steps[i].wanted(e->plan))
             continue;
         err_stage(steps[i].name);
-        int error = steps[i].run(e);
+        int error = e->caller->set_uid && !steps[i].set_uid
+                        ? err_because("step", steps[i].name, EPERM, "not in set-uid mode")
+                        : steps[i].run(e);
         if (error < 0)
             return error;
     }

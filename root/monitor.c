@@ -18,6 +18,7 @@
 #include "sys/err.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
+#include "sys/setuid.h"
 #include "sys/start.h"
 #include "sys/status.h"
 
@@ -73,6 +74,7 @@ int monitor_die_with(void)
 
 struct monitor {
     const struct plan *plan;
+    const struct caps_privilege *caller;
     pid_t child;
     pid_t payload;
     int signals, exec, init;
@@ -208,6 +210,14 @@ static void hear_signal(struct monitor *m)
 // What the monitor holds from here on: a descriptor for each thing it listens to, and the right to signal.
 static int shed(const struct monitor *m, const struct caps_privilege *now)
 {
+    // First of all: it has nothing to do that the caller could not.
+    if (m->caller->set_uid) {
+        int lost = setuid_surrender(m->caller);
+        if (lost == 0 && m->plan->die_with_parent)
+            lost = start_die_with(start_parent());
+        if (lost < 0)
+            return lost;
+    }
     int keep[] = {0, 1, 2, m->signals, m->exec, m->init, status_fd()};
     size_t count = forward_sort(keep, sizeof(keep) / sizeof(keep[0]));
     int error = fd_close_all_but(keep, count, proc_fd());
@@ -289,9 +299,9 @@ static int wait_for_go(int from, bool die)
     return 0;
 }
 
-int monitor_fork(const struct plan *p)
+int monitor_fork(const struct plan *p, const struct caps_privilege *caller)
 {
-    struct monitor m = {.plan = p, .signals = -1, .exec = -1, .init = -1};
+    struct monitor m = {.plan = p, .caller = caller, .signals = -1, .exec = -1, .init = -1};
     int error = open_channel(&m.exec, &exec_channel);
     if (error == 0 && p->init)
         error = open_channel(&m.init, &init_channel);

@@ -11,7 +11,7 @@
 
 // Forks. Returns 0 in the child, which goes on; the parent becomes the monitor and exits with the
 // payload's status. -errno, recorded, if there is no child.
-int monitor_fork(const struct plan *p);
+int monitor_fork(const struct plan *p, const struct caps_privilege *caller);
 
 // --init: forks the payload off pid 1 and returns 0 in it. Pid 1 never returns.
 int monitor_init(const struct plan *p);

@@ -18,12 +18,14 @@ struct caps_privilege {
     uid_t uid;
     gid_t gid;
     uint64_t effective, permitted, ambient;
+    bool set_uid; // an ordinary user's process, which the set-uid bit of this file made root's
 };
 
 #define CAPS_BIT(number) (UINT64_C(1) << (number))
 
-// Reads ids and capabilities of this process. Refuses (-EPERM, recorded) a process that a set-uid or set-gid
-// bit or file capabilities made more than its caller. An AT_SECURE start by an LSM alone is fine.
+// Reads ids and capabilities of this process. Refuses (-EPERM, recorded) a process that a set-gid bit, the
+// set-uid bit of another owner than root or file capabilities made more than its caller. An AT_SECURE start by
+// an LSM alone is fine.
 int caps_record(struct caps_privilege *held);
 
 // Capability number of a name with or without CAP_, of `n` bytes; -1 if there is none.
@@ -35,9 +37,9 @@ const char *caps_name(int number);
 // Lowers the bounding set to `bounding`, while CAP_SETPCAP is effective. -EPERM, recorded, if it is not.
 int caps_lower_bounding(uint64_t bounding);
 
-// Makes permitted and effective `set`; inheritable and ambient too when `ambient`, else empty. Verifies each
-// by reading it back. -errno, recorded.
-int caps_become(uint64_t set, bool ambient);
+// Makes permitted and effective `set`; inheritable and ambient too when `ambient`, else empty. Those of `besides` are
+// permitted and effective only, so that execve(2) takes them. Verifies each by reading it back. -errno, recorded.
+int caps_become(uint64_t set, uint64_t besides, bool ambient);
 
 // Drops all but `set` from effective and permitted of the calling process; inheritable and ambient too.
 int caps_limit(uint64_t set);

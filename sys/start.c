@@ -22,12 +22,13 @@ static struct limit {
     struct rlimit before;
     int resource;
     bool needed; // less than the least can't be worked with
-    bool raised;
+    bool changed;
 } limits[] = {
     {.resource = RLIMIT_NOFILE, .name = "RLIMIT_NOFILE", .least = 32, .wanted = 64},
     {.resource = RLIMIT_STACK, .name = "RLIMIT_STACK", .least = 128 << 10, .wanted = 1 << 20, .needed = true},
+    {.resource = RLIMIT_CORE, .name = "RLIMIT_CORE"},
 };
-enum { LIMITS = sizeof(limits) / sizeof(limits[0]) };
+enum { LIMITS = sizeof(limits) / sizeof(limits[0]), CORE = LIMITS - 1 };
 
 // What a caller may have set and what the helper needs instead. SIGCHLD: an ignored one makes waitpid()
 // fail. SIGPIPE, SIGXFSZ: a status descriptor that nobody reads and RLIMIT_FSIZE 0 are errors, not deaths.
@@ -89,7 +90,19 @@ static int raise_limit(struct limit *l)
     wanted.rlim_cur = wanted.rlim_max < l->wanted ? wanted.rlim_max : l->wanted;
     if (setrlimit(l->resource, &wanted) != 0)
         return err_at("setrlimit", l->name);
-    l->raised = true;
+    l->changed = true;
+    return 0;
+}
+
+int start_forbid_core(void)
+{
+    struct limit *l = &limits[CORE];
+    if (getrlimit(l->resource, &l->before) != 0)
+        return err_at("getrlimit", l->name);
+    struct rlimit none = {0, l->before.rlim_max}; // the hard one stays: what is lowered is not raised again
+    if (setrlimit(l->resource, &none) != 0)
+        return err_at("setrlimit", l->name);
+    l->changed = true;
     return 0;
 }
 
@@ -108,7 +121,7 @@ int start_prepare(void)
     }
     caller.umask = umask(022);
     error = 0;
-    for (int i = 0; i < LIMITS && error == 0; i++)
+    for (int i = 0; i < CORE && error == 0; i++)
         error = raise_limit(&limits[i]);
     return error;
 }
@@ -116,9 +129,9 @@ int start_prepare(void)
 int start_restore_limits(void)
 {
     for (int i = 0; i < LIMITS; i++) {
-        if (limits[i].raised && setrlimit(limits[i].resource, &limits[i].before) != 0)
+        if (limits[i].changed && setrlimit(limits[i].resource, &limits[i].before) != 0)
             return err_at("setrlimit", limits[i].name);
-        limits[i].raised = false;
+        limits[i].changed = false;
     }
     return 0;
 }

@@ -15,6 +15,9 @@ int start_prepare(void);
 // Everything as it was when start_prepare() was called; for the payload, or for running this program again.
 int start_restore(void);
 
+// No core is dumped until the limits are restored. -errno, recorded.
+int start_forbid_core(void);
+
 // The limits alone, for who sets limits afterwards.
 int start_restore_limits(void);
 
