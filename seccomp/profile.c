@@ -94,7 +94,10 @@ static const struct above {
     {NUMBERS, MISSING},
 #if defined(__aarch64__)
     {NR32_breakpoint, ALLOW}, // arm's own, from here to get_tls
-    {NR32_usr26, DENY},       {NR32_set_tls, ALLOW}, {NR32_get_tls, DENY}, {NR32_get_tls + 1, MISSING},
+    {NR32_usr26, DENY},
+    {NR32_set_tls, ALLOW},
+    {NR32_get_tls, DENY},
+    {NR32_get_tls + 1, MISSING},
 #endif
     {0x80000000, ALLOW},
 };
@@ -201,9 +204,10 @@ static void judge(const bool *counts, int arch, uint8_t *verdicts)
     }
 }
 
+// Not initialised as a whole: that would be three pages more at every start.
 struct search {
-    struct bpf_range ranges[RANGES];
     size_t count;
+    struct bpf_range ranges[RANGES];
 };
 
 // Ranges of the same verdict become one.
@@ -220,8 +224,9 @@ static void add_range(struct search *search, uint32_t from, uint32_t weight, bpf
 // x32's numbers) has the kernel's ENOSYS.
 static bpf_label put_common(struct bpf_writer *writer, const uint8_t *verdicts, const bpf_label *ends)
 {
-    struct search search = {.count = 0};
+    struct search search;
 
+    search.count = 0;
     for (uint32_t i = COMMON; i < NUMBERS; i++)
         add_range(&search, i, 0, ends[verdicts[i]]);
     for (size_t i = 0; i < ABOVES; i++)
@@ -233,9 +238,10 @@ static bpf_label put_common(struct bpf_writer *writer, const uint8_t *verdicts, 
 static bpf_label put_own(struct bpf_writer *writer, int arch, const uint8_t *verdicts,
                          const bpf_label *ends, bpf_label common)
 {
-    struct search search = {.count = 0};
+    struct search search;
     uint8_t weights[COMMON];
 
+    search.count = 0;
     memset(weights, 1, COMMON);
     for (size_t i = 0; i < HOT; i++) {
         if (hot[i][arch] < COMMON)

@@ -4,7 +4,7 @@
 // defined. The meaning is that of the container engines' default profile (moby/profiles,
 // seccomp/default.json, 2026, with the calls of Linux up to 6.13); what differs from it says so. A call
 // without a row, and a number without a call, is answered with ENOSYS. Of several rows of one call the last
-// that holds counts.
+// that holds counts. Arm's own calls, whose numbers are above all others, are profile.c's.
 // clang-format off
 
 // -- always ------------------------------------------------------------------------------------
@@ -90,8 +90,7 @@ ALLOWED(waitid) ALLOWED(waitpid) ALLOWED(write) ALLOWED(writev)
 // Ours: a terminal is the host's, and what is typed into it is run outside (CVE-2017-5226, CVE-2023-28100).
 ROW(ioctl, ALWAYS, TTY)
 
-// AF_VSOCK reaches the hypervisor, AF_ALG a kernel's crypto that a page cache was written through
-// (CVE-2026-31431).
+// AF_VSOCK reaches the hypervisor; by AF_ALG the page cache of read-only files was written (CVE-2026-31431).
 ROW(socket, ALWAYS, FAMILY)
 
 // Execution domains of long ago are bugs that nobody looks for.
