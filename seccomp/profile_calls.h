@@ -152,8 +152,8 @@ ROW(clock_settime, TIME, ALLOW)
 ROW(clock_settime64, TIME, ALLOW)
 ROW(vhangup, TTY_CONFIG, ALLOW)
 
-// Ours: it opens any inode of the file system that ROOT lies on, outside of ROOT too. The engines let whoever has
-// CAP_DAC_READ_SEARCH do so.
+// Ours: it opens any inode of the file system that ROOT lies on, outside of ROOT too. The engines let whoever
+// has CAP_DAC_READ_SEARCH do so.
 REFUSED(open_by_handle_at)
 
 // Ours: processes of the same uid are the host's when the payload has no pid or user namespace of its own.
