@@ -25,7 +25,7 @@ enum plan_method {
 enum plan_pivot { PIVOT_ANY, PIVOT_TMPDIR, PIVOT_STACKED };
 enum plan_overlay { OVERLAY_NONE, OVERLAY_TMPFS, OVERLAY_UPPER };
 enum plan_groups { GROUPS_CLEAR, GROUPS_KEEP, GROUPS_LIST };
-enum plan_filter { FILTER_DEFAULT, FILTER_NONE };
+enum plan_filter { FILTER_DEFAULT, FILTER_NONE, FILTER_PROFILE, FILTER_PROGRAM };
 
 enum {
     GROUPS_MAX = 65536,
@@ -100,6 +100,8 @@ struct plan {
     bool cap_add_all, cap_drop_all;
     bool new_privs; // --no-new-privs=off
     enum plan_filter filter;
+    const char *filter_value; // of the latter two: as the user wrote it, [bpf:]FILE or [bpf:]fd:N
+    int filter_fd;            // of fd:N, else -1
 
     // The payload.
     const char *workdir; // NULL: /

@@ -85,6 +85,7 @@ static void copy_allowed(struct plan *to, const struct plan *p)
     to->status_fd = p->status_fd;
     to->sync_fd = p->sync_fd;
     to->args_fd = p->args_fd;
+    to->filter_fd = -1; // no file or program of the caller is a filter here
     to->init = p->init;
     to->die_with_parent = p->die_with_parent;
     to->new_session = p->new_session;
@@ -123,8 +124,8 @@ int plan_allow_set_uid(const struct plan *p, const struct caps_privilege *held)
         return refuse("--user", NULL);
     if (p->groups != GROUPS_KEEP)
         return refuse("--groups", NULL);
-    if (!p->own_job && p->filter == FILTER_NONE)
-        return refuse("--seccomp", "none");
+    if (!p->own_job && p->filter != FILTER_DEFAULT)
+        return refuse("--seccomp", p->filter == FILTER_NONE ? "none" : p->filter_value);
     int error = check_limits(p);
     if (error < 0)
         return error;

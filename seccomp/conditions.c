@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+#include "seccomp/conditions.h"
+
+#include <linux/seccomp.h>
+
+// A place to go on, and the way in for who has the word that it starts with loaded already.
+struct place {
+    bpf_label start, loaded;
+    size_t word; // offset in struct seccomp_data; 0 (the number): there is no such way
+};
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half comes first");
+
+static size_t low_half(const struct compile_arg *arg)
+{
+    return offsetof(struct seccomp_data, args) + arg->index * sizeof(uint64_t);
+}
+
+static size_t high_half(const struct compile_arg *arg)
+{
+    return low_half(arg) + sizeof(uint32_t);
+}
+
+static bpf_label way_into(const struct place *place, size_t loaded)
+{
+    return place->word == loaded ? place->loaded : place->start;
+}
+
+// -- order -------------------------------------------------------------------------------------
+
+// Equality is asked before limits from above, and those before limits from below.
+static const uint8_t op_order[] = {
+    [OP_NE] = 0, [OP_EQ] = 0, [OP_MASKED_EQ] = 0, [OP_LT] = 1, [OP_LE] = 1, [OP_GE] = 2, [OP_GT] = 2,
+};
+
+static uint64_t value_of(const struct compile_arg *arg)
+{
+    return arg->op == OP_MASKED_EQ ? arg->value & arg->other : arg->value;
+}
+
+static int difference(uint64_t a, uint64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int order_of_arg(const struct compile_arg *a, const struct compile_arg *b)
+{
+    if (a->index != b->index)
+        return difference(b->index, a->index);
+    if (op_order[a->op] != op_order[b->op])
+        return difference(op_order[a->op], op_order[b->op]);
+    int order = difference(value_of(b), value_of(a));
+    return op_order[a->op] == op_order[OP_LT] ? -order : order;
+}
+
+int conditions_order(const struct compile_rule *a, const struct compile_rule *b)
+{
+    for (unsigned i = 0; i < a->args && i < b->args; i++) {
+        int order = order_of_arg(&a->arg[i], &b->arg[i]);
+        if (order != 0)
+            return order;
+    }
+    return difference(a->args, b->args);
+}
+
+bool conditions_equal(const struct compile_rule *a, const struct compile_rule *b)
+{
+    if (a->args != b->args)
+        return false;
+    for (unsigned i = 0; i < a->args; i++) {
+        const struct compile_arg *x = &a->arg[i], *y = &b->arg[i];
+        if (x->index != y->index || x->op != y->op || x->value != y->value ||
+            (x->op == OP_MASKED_EQ && (x->value & x->other) != (y->value & y->other)))
+            return false;
+    }
+    return true;
+}
+
+// -- conditions that need no test --------------------------------------------------------------
+
+static bool arg_always(const struct compile_arg *arg, bool narrow)
+{
+    uint64_t all = narrow ? UINT32_MAX : UINT64_MAX, value = arg->value & all;
+    return (arg->op == OP_MASKED_EQ && value == 0) || (arg->op == OP_GE && value == 0) ||
+           (arg->op == OP_LE && value == all);
+}
+
+bool conditions_always(const struct compile_rule *rule, bool narrow)
+{
+    for (unsigned i = 0; i < rule->args; i++) {
+        if (!arg_always(&rule->arg[i], narrow))
+            return false;
+    }
+    return true;
+}
+
+// -- tests -------------------------------------------------------------------------------------
+
+// The bits of MASK in the loaded word are those of VALUE. The word is lost where it takes an AND.
+static bpf_label put_masked(struct bpf_writer *writer, uint32_t mask, uint32_t value, size_t word,
+                            const struct place *yes, const struct place *no)
+{
+    bpf_label hit = way_into(yes, word), miss = way_into(no, word);
+    value &= mask;
+    if (mask == UINT32_MAX)
+        return bpf_branch(writer, BPF_JEQ, value, hit, miss);
+    if (value == 0)
+        return bpf_branch(writer, BPF_JSET, mask, miss, hit);
+    if ((mask & (mask - 1)) == 0)
+        return bpf_branch(writer, BPF_JSET, mask, hit, miss);
+    return bpf_and(writer, mask, bpf_branch(writer, BPF_JEQ, value, yes->start, no->start));
+}
+
+static struct place put_load(struct bpf_writer *writer, size_t word, bpf_label next)
+{
+    return (struct place){bpf_load(writer, word, next), next, word};
+}
+
+// Equal under a mask; of the halves only those that it looks at.
+static struct place put_equal(struct bpf_writer *writer, const struct compile_arg *arg, bool narrow,
+                              const struct place *yes, const struct place *no)
+{
+    uint64_t mask = arg->op == OP_MASKED_EQ ? arg->value : UINT64_MAX;
+    uint64_t value = arg->op == OP_MASKED_EQ ? arg->other : arg->value;
+    struct place place = *yes;
+    size_t low = low_half(arg), high = high_half(arg);
+    if ((uint32_t)mask != 0)
+        place = put_load(writer, low, put_masked(writer, (uint32_t)mask, (uint32_t)value, low, &place, no));
+    if (!narrow && mask >> 32 != 0)
+        place = put_load(writer, high,
+                         put_masked(writer, (uint32_t)(mask >> 32), (uint32_t)(value >> 32), high, &place, no));
+    return place;
+}
+
+// Greater (TEST is BPF_JGT) or not less (BPF_JGE): by the high halves unless they are equal.
+static struct place put_greater(struct bpf_writer *writer, const struct compile_arg *arg, uint16_t test,
+                                bool narrow, const struct place *yes, const struct place *no)
+{
+    uint32_t high = (uint32_t)(arg->value >> 32);
+    size_t low_word = low_half(arg), high_word = high_half(arg);
+    bpf_label low = bpf_branch(writer, test, (uint32_t)arg->value, way_into(yes, low_word), way_into(no, low_word));
+    struct place place = put_load(writer, low_word, low);
+    if (narrow)
+        return place;
+    bpf_label greater = way_into(yes, high_word), less = way_into(no, high_word);
+    if (high == 0) // nothing is less
+        return put_load(writer, high_word, bpf_branch(writer, BPF_JEQ, 0, place.start, greater));
+    bpf_label equal = bpf_branch(writer, BPF_JEQ, high, place.start, less);
+    return put_load(writer, high_word, bpf_branch(writer, BPF_JGT, high, greater, equal));
+}
+
+static struct place put_arg(struct bpf_writer *writer, const struct compile_arg *arg, bool narrow,
+                            const struct place *yes, const struct place *no)
+{
+    switch (arg->op) {
+    case OP_GT: return put_greater(writer, arg, BPF_JGT, narrow, yes, no);
+    case OP_GE: return put_greater(writer, arg, BPF_JGE, narrow, yes, no);
+    case OP_LE: return put_greater(writer, arg, BPF_JGT, narrow, no, yes);
+    case OP_LT: return put_greater(writer, arg, BPF_JGE, narrow, no, yes);
+    case OP_NE: return put_equal(writer, arg, narrow, no, yes);
+    default: return put_equal(writer, arg, narrow, yes, no);
+    }
+}
+
+bpf_label conditions_put(struct bpf_writer *writer, const struct compile_rule *const *rules,
+                         const bpf_label *answers, size_t count, bool narrow, bpf_label otherwise)
+{
+    struct place no = {.start = otherwise};
+    while (count > 0) {
+        const struct compile_rule *rule = rules[--count];
+        struct place yes = {.start = answers[count]};
+        for (unsigned i = rule->args; i > 0; i--) {
+            if (!arg_always(&rule->arg[i - 1], narrow))
+                yes = put_arg(writer, &rule->arg[i - 1], narrow, &yes, &no);
+        }
+        no = yes;
+    }
+    return no.start;
+}
