@@ -257,6 +257,8 @@ int exec_main(char **argv, char **words, const struct caps_privilege *held)
     if (error == 0 && plan.dry_run && !plan.set_uid)
         return exec_print_plan(&plan, held) < 0 ? EXIT_HELPER : 0;
     if (error == 0)
+        error = enter_allowed(&e);
+    if (error == 0)
         error = open_own(&plan);
     if (error == 0 && plan.die_with_parent)
         error = start_die_with(start_parent());

@@ -380,7 +380,7 @@ static const struct step {
 enum { STEPS = sizeof(steps) / sizeof(steps[0]) };
 
 // The caller is who the record says, not who the plan says.
-static int check_set_uid(const struct enter *e)
+int enter_allowed(const struct enter *e)
 {
     err_stage("set-uid");
     if (e->plan->set_uid != e->caller->set_uid)
@@ -394,7 +394,7 @@ int enter_root(struct enter *e)
     e->held = e->caller->permitted;
     e->method = e->plan->method == METHOD_AUTO ? METHOD_PIVOT : e->plan->method;
     e->pivot = e->plan->pivot;
-    int allowed = check_set_uid(e);
+    int allowed = enter_allowed(e);
     if (allowed < 0)
         return allowed;
     for (int i = 0; i < STEPS; i++) {

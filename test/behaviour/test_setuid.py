@@ -7,8 +7,10 @@ carries the plan out.
 import json
 import os
 import pathlib
+import platform
 import resource
 import shutil
+import struct
 import subprocess
 
 import pytest
@@ -20,6 +22,7 @@ import tarball
 
 pytestmark = need_root
 
+ALLOW = struct.pack("=HBBI", 6, 0, 0, 0x7fff0000)  # one instruction: return SECCOMP_RET_ALLOW
 HIGH = str(resource.getrlimit(resource.RLIMIT_NOFILE)[1] + 1)
 
 # exec: option -> (values that are allowed, values that are not). None: without a value.
@@ -44,7 +47,7 @@ EXEC = {
     "--cap-add": ([], ["sys_admin", "ALL", "chown", "dac_override", "net_bind_service"]),
     "--cap-drop": (["ALL", "chown"], []),
     "--no-new-privs": ([], ["off", "on"]),
-    "--seccomp": (["default"], ["none"]),
+    "--seccomp": (["default", "bpf:fd:BPF"], ["none", "./profile.json", "bpf:./program", "fd:BYTE"]),
     "--hostname": ([], ["box"]),
     "--umask": (["027"], []),
     "--rlimit": (["nofile=40", "core=0", "cpu=100:200"], [f"nofile={HIGH}", f"nofile=40:{HIGH}", "memlock=unlimited"]),
@@ -147,6 +150,9 @@ class Descriptors:
             return str(self.pipe(b"x"))
         if value == "ARGS":
             return str(self.pipe(b"--die-with-parent\0"))
+        if value and value.startswith(("bpf:fd:", "fd:")):
+            form, _, what = value.rpartition(":")
+            return f"{form}:{self.pipe(ALLOW if what == 'BPF' else b'{}')}"
         if value == "FILE":
             (self.scratch / "patterns").write_text("other\n")
             return str(self.scratch / "patterns")
@@ -205,6 +211,21 @@ def test_exec_allows(setuid, bbox, scratch, name, value, unchanged_host):
     is_his(seen)
     effect(name, value, seen, proc)
     assert seen["root"][1] == os.stat(bbox).st_ino
+
+
+def test_programs_of_his_own_come_on_top(setuid, bbox, scratch, unchanged_host):
+    """One that allows all does not open what the default filter closes; one that denies uname() is obeyed."""
+    load_number, deny = struct.pack("=HBBI", 0x20, 0, 0, 0), struct.pack("=HBBI", 6, 0, 0, 0x00050000 | 61)
+    program = load_number + struct.pack("=HBBI", 0x15, 0, 1, 63) + deny + ALLOW  # x86-64's uname
+    for code, expected in ((ALLOW, 0), (program, 1)):
+        with Descriptors(scratch) as d:
+            fd = d.pipe(code)
+            proc = inroot("exec", f"--seccomp=bpf:fd:{fd}", bbox, "/bin/sh", "-c",
+                          "unshare -U true 2>/tmp/o && echo UNSHARED; busybox uname >/tmp/o 2>&1; echo $?",
+                          program=setuid, pass_fds=d.fds, **opened())
+        assert proc.returncode == 0 and "UNSHARED" not in proc.stdout, proc
+        if platform.machine() == "x86_64":
+            assert proc.stdout == f"{expected}\n", proc
 
 
 @pytest.mark.parametrize("opts", [[], ["--init"], ["--unshare=pid"]], ids=" ".join)
@@ -277,10 +298,11 @@ def archive_bytes(packed):
 
 # -- what is not is refused, twice -------------------------------------------------------------
 
-def refused(program, command, opts, root, stage, env=None):
+def refused(program, command, name, value, root, scratch, stage):
     before = host_state(root)
     words = ["/bin/echo", "RAN"] if command == "exec" else []
-    proc = inroot(command, *opts, root, *words, program=program, **closed())
+    with Descriptors(scratch) as d:
+        proc = inroot(command, word(name, d.of(value)), root, *words, program=program, pass_fds=d.fds, **closed())
     assert "RAN" not in proc.stdout
     assert proc.returncode == (125 if command == "exec" or stage != "usage" else 2), proc
     line = proc.stderr.splitlines()[0]
@@ -289,24 +311,24 @@ def refused(program, command, opts, root, stage, env=None):
 
 
 @pytest.mark.parametrize("name,value", cases(EXEC, 1))
-def test_exec_refuses(setuid, bbox, name, value):
-    refused(setuid, "exec", [word(name, value)], bbox, "usage")
+def test_exec_refuses(setuid, bbox, scratch, name, value):
+    refused(setuid, "exec", name, value, bbox, scratch, "usage")
 
 
 @pytest.mark.parametrize("name,value", cases(UNPACK, 1))
-def test_unpack_refuses(setuid, bbox, name, value):
-    refused(setuid, "unpack", [word(name, value)], bbox, "usage")
+def test_unpack_refuses(setuid, bbox, scratch, name, value):
+    refused(setuid, "unpack", name, value, bbox, scratch, "usage")
 
 
 @pytest.mark.parametrize("name,value", [c for c in cases(EXEC, 1) if c.values != ("--no-new-privs", "on")])
-def test_executor_refuses_exec(lenient, bbox, name, value):
+def test_executor_refuses_exec(lenient, bbox, scratch, name, value):
     """`--no-new-privs=on` leaves a plan like any other."""
-    refused(lenient, "exec", [word(name, value)], bbox, "set-uid")
+    refused(lenient, "exec", name, value, bbox, scratch, "set-uid")
 
 
 @pytest.mark.parametrize("name,value", cases(UNPACK, 1))
-def test_executor_refuses_unpack(lenient, bbox, name, value):
-    refused(lenient, "unpack", [word(name, value)], bbox, "set-uid")
+def test_executor_refuses_unpack(lenient, bbox, scratch, name, value):
+    refused(lenient, "unpack", name, value, bbox, scratch, "set-uid")
 
 
 @pytest.mark.parametrize("words,code", [(["features"], 2), (["features", "--json"], 2), (["nonsense"], 2), ([], 2)],
