@@ -214,14 +214,14 @@ def test_exec_allows(setuid, bbox, scratch, name, value, unchanged_host):
 
 
 def test_programs_of_his_own_come_on_top(setuid, bbox, scratch, unchanged_host):
-    """One that allows all does not open what the default filter closes; one that denies uname() is obeyed."""
-    load_number, deny = struct.pack("=HBBI", 0x20, 0, 0, 0), struct.pack("=HBBI", 6, 0, 0, 0x00050000 | 61)
-    program = load_number + struct.pack("=HBBI", 0x15, 0, 1, 63) + deny + ALLOW  # x86-64's uname
-    for code, expected in ((ALLOW, 0), (program, 1)):
+    """One that allows all does not open what the default filter closes; one that denies mkdir() is obeyed."""
+    load_number, deny = struct.pack("=HBBI", 0x20, 0, 0, 0), struct.pack("=HBBI", 6, 0, 0, 0x00050000 | 28)
+    program = load_number + struct.pack("=HBBI", 0x15, 0, 1, 83) + deny + ALLOW  # mkdir
+    for code, expected in ((program, 1), (ALLOW, 0)):
         with Descriptors(scratch) as d:
             fd = d.pipe(code)
             proc = inroot("exec", f"--seccomp=bpf:fd:{fd}", bbox, "/bin/sh", "-c",
-                          "unshare -U true 2>/tmp/o && echo UNSHARED; busybox uname >/tmp/o 2>&1; echo $?",
+                          "unshare -U true 2>/tmp/o && echo UNSHARED; mkdir /tmp/made 2>/tmp/o; echo $?",
                           program=setuid, pass_fds=d.fds, **opened())
         assert proc.returncode == 0 and "UNSHARED" not in proc.stdout, proc
         if platform.machine() == "x86_64":
