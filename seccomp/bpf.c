@@ -109,6 +109,11 @@ bpf_label bpf_search(struct bpf_writer *writer, struct bpf_range *ranges, size_t
     return ranges[0].to;
 }
 
+void bpf_take_back(struct bpf_writer *writer, bpf_label label)
+{
+    writer->used = label;
+}
+
 int bpf_finish(struct bpf_writer *writer)
 {
     if (writer->used > writer->max || writer->used > BPF_MAXINSNS)

@@ -47,6 +47,9 @@ bpf_label bpf_branch(struct bpf_writer *writer, uint16_t test, uint32_t value, b
 // 0; they are used up. The result can be a label of RANGES: nothing is written for a single range.
 bpf_label bpf_search(struct bpf_writer *writer, struct bpf_range *ranges, size_t count);
 
+// Forgets what was written after LABEL, which nothing may lead to.
+void bpf_take_back(struct bpf_writer *writer, bpf_label label);
+
 // Moves the program to the start of OUT. Returns its number of instructions, or -E2BIG if it did
 // not fit or the kernel would not take so many.
 int bpf_finish(struct bpf_writer *writer);

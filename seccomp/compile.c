@@ -16,6 +16,7 @@ enum {
     CALLS_MAX = 1024,  // numbers with rules, of one table
     ANSWERS_MAX = 256, // different actions of one profile
     COMMON = 256,      // how much more often the calls below are made than others
+    OWN = 4,           // and how much more those count that have a range of their own, which others pass by
     X32_BIT = 0x40000000,
     X32_OLD_FIRST = 512, // before Linux 5.4 x32's own calls are taken without the bit, too
     X32_OLD_LAST = 547,
@@ -167,17 +168,26 @@ struct rest {
 };
 enum { RESTS = 6 };
 
+static uint32_t action_of_rest(const struct compile_profile *p, const struct compile_table *table, uint32_t number)
+{
+    bool old_x32 = number >= X32_OLD_FIRST && number <= X32_OLD_LAST;
+    if (number == UINT32_MAX)
+        return SECCOMP_RET_ALLOW;
+    if (table->arch == AUDIT_ARCH_X86_64 && (old_x32 || number >= X32_BIT))
+        return p->x32;
+    return number > table->newest ? p->newer : p->fallback;
+}
+
 static void find_rest(const struct compile_profile *p, const struct compile_table *table, struct rest rest[RESTS])
 {
-    uint32_t above = table->newest + 1, newer = p->newer;
-    bool x86_64 = table->arch == AUDIT_ARCH_X86_64;
-    uint32_t old_x32 = above > X32_OLD_FIRST ? above : X32_OLD_FIRST;
-    rest[0] = (struct rest){0, p->fallback};
-    rest[1] = (struct rest){above, newer};
-    rest[2] = (struct rest){old_x32, x86_64 && above <= X32_OLD_FIRST ? p->x32 : newer};
-    rest[3] = (struct rest){above <= X32_OLD_FIRST ? X32_OLD_LAST + 1 : old_x32, newer};
-    rest[4] = (struct rest){X32_BIT, x86_64 ? p->x32 : newer};
-    rest[5] = (struct rest){UINT32_MAX, SECCOMP_RET_ALLOW};
+    uint32_t from[RESTS] = {0, X32_OLD_FIRST, X32_OLD_LAST + 1, X32_BIT, UINT32_MAX, table->newest + 1};
+    for (size_t i = RESTS - 1; i > 0 && from[i - 1] > from[i]; i--) {
+        uint32_t lower = from[i];
+        from[i] = from[i - 1];
+        from[i - 1] = lower;
+    }
+    for (size_t i = 0; i < RESTS; i++)
+        rest[i] = (struct rest){from[i], action_of_rest(p, table, from[i])};
 }
 
 static uint32_t weight_of(uint32_t arch, uint32_t from, uint32_t to)
@@ -186,7 +196,7 @@ static uint32_t weight_of(uint32_t arch, uint32_t from, uint32_t to)
     for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++) {
         for (size_t k = 0; common[i].arch == arch && k < common[i].count; k++) {
             if (common[i].number[k] >= from && common[i].number[k] < to)
-                weight += COMMON;
+                weight += to - from == 1 ? OWN * COMMON : COMMON;
         }
     }
     return weight;

@@ -150,8 +150,11 @@ int oci_parse(const char *text, size_t size, json_t **object)
         return err_at("seccomp", now.source);
     now.marked = false;
     // A seed of its own choice jansson would read from /dev/urandom.
-    const uint32_t *random = (const uint32_t *)getauxval(AT_RANDOM);
-    json_object_seed(random != NULL ? *random | 1 : 1);
+    const void *random = (const void *)getauxval(AT_RANDOM);
+    uint32_t seed = 0;
+    if (random != NULL)
+        memcpy(&seed, random, sizeof(seed));
+    json_object_seed(seed | 1);
     *object = json_loadb(marked, mark_large(text, size, marked), JSON_REJECT_DUPLICATES, &error);
     free(marked);
     return *object != NULL ? 0 : refuse_text(&error);

@@ -120,25 +120,32 @@ static bool is_name(const char *name, size_t n, const char *of)
     return strlen(of) == n && memcmp(name, of, n) == 0;
 }
 
-// The rule for the part of socketcall or ipc: its first argument is the number, the others stay as they are.
-static const char *add_part(struct table *t, const char *name, size_t n, uint32_t action,
-                            const struct compile_arg *arg, unsigned count)
+static const struct part *find_part(const char *name, size_t n)
 {
-    static const char *const whole[] = {"socketcall", "ipc"};
-    struct compile_arg with[7];
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (!is_name(name, n, parts[i].name))
-            continue;
-        unsigned k = 0;
-        with[k++] = (struct compile_arg){.index = 0, .op = OP_EQ, .value = parts[i].number};
-        for (unsigned j = 0; j < count; j++) {
-            if (arg[j].index != 0)
-                with[k++] = arg[j];
-        }
-        const char *of = whole[parts[i].ipc];
-        return add(t, calls_find(CALLS_I386, of, strlen(of)), action, with, k);
+        if (is_name(name, n, parts[i].name))
+            return &parts[i];
     }
     return NULL;
+}
+
+static int whole_of(const struct part *part)
+{
+    const char *name = part->ipc ? "ipc" : "socketcall";
+    return calls_find(CALLS_I386, name, strlen(name));
+}
+
+// The first argument of the whole is the part's number; the others are left as they are.
+static const char *add_part(struct table *t, const struct part *part, uint32_t action, const struct compile_arg *arg,
+                            unsigned count)
+{
+    struct compile_arg with[7] = {{.index = 0, .op = OP_EQ, .value = part->number}};
+    unsigned n = 1;
+    for (unsigned i = 0; i < count; i++) {
+        if (arg[i].index != 0)
+            with[n++] = arg[i];
+    }
+    return add(t, whole_of(part), action, with, n);
 }
 
 // -- all tables --------------------------------------------------------------------------------
@@ -147,7 +154,10 @@ void oci_rules_name(const char *name, size_t n)
 {
     names_clone3 |= is_name(name, n, "clone3");
     for (size_t i = 0; i < used; i++) {
+        const struct part *part = tables[i].arch == CALLS_I386 ? find_part(name, n) : NULL;
         int number = calls_find(tables[i].arch, name, n);
+        if (part != NULL && number < whole_of(part))
+            number = whole_of(part);
         if (number > (int)tables[i].newest && number < CALLS_ARM_PRIVATE)
             tables[i].newest = (uint32_t)number;
     }
@@ -156,12 +166,11 @@ void oci_rules_name(const char *name, size_t n)
 const char *oci_rules_add(const char *name, size_t n, uint32_t action, const struct compile_arg *arg, unsigned count)
 {
     for (size_t i = 0; i < used; i++) {
-        const char *no = NULL;
+        const struct part *part = tables[i].arch == CALLS_I386 ? find_part(name, n) : NULL;
         int number = calls_find(tables[i].arch, name, n);
-        if (number >= 0)
-            no = add(&tables[i], number, action, arg, count);
-        if (no == NULL && tables[i].arch == CALLS_I386)
-            no = add_part(&tables[i], name, n, action, arg, count);
+        const char *no = number >= 0 ? add(&tables[i], number, action, arg, count) : NULL;
+        if (no == NULL && part != NULL)
+            no = add_part(&tables[i], part, action, arg, count);
         if (no != NULL)
             return no;
     }
