@@ -33,20 +33,23 @@ static const char *name_of(const struct plan *p)
     return p->filter_value + (p->filter == FILTER_PROGRAM ? strlen("bpf:") : 0);
 }
 
-// A FIFO or a terminal behind a name must not hold us up; a pipe that was handed over is the caller's wish.
+// A FIFO or a terminal behind a name must not hold us up; a pipe that was handed over is the
+// caller's wish.
 static int open_source(const struct plan *p)
 {
     const char *name = name_of(p);
     struct stat st;
-    AUTO_CLOSE int fd = p->filter_fd >= 0 ? fd_copy(p->filter_fd)
-                                          : open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    AUTO_CLOSE int fd = p->filter_fd >= 0
+                            ? fd_copy(p->filter_fd)
+                            : open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return err_at("open", name);
     if (fstat(fd, &st) != 0)
         return err_at("fstat", name);
     if (!S_ISREG(st.st_mode) && !(S_ISFIFO(st.st_mode) && p->filter_fd >= 0))
         return err_because("seccomp", name, EINVAL,
-                           p->filter_fd >= 0 ? "neither a regular file nor a pipe" : "not a regular file");
+                           p->filter_fd >= 0 ? "neither a regular file nor a pipe"
+                                             : "not a regular file");
     return fd_take(&fd);
 }
 
@@ -74,7 +77,8 @@ static int compile_profile(const struct plan *p, struct become_program *to)
         return count;
     count = compile_filter(&profile.to, to->code, BPF_MAXINSNS);
     if (count < 0)
-        return err_because("seccomp", name_of(p), -count, "the profile takes more than 4096 instructions");
+        return err_because("seccomp", name_of(p), -count,
+                           "the profile takes more than 4096 instructions");
     to->flags = profile.flags;
     return count;
 }
@@ -99,7 +103,8 @@ int exec_filter_read(const struct plan *p)
 // The word of ARGUMENTS that POINTER points into.
 static char **find_word(char **arguments, const char *pointer)
 {
-    while (*arguments != NULL && !(pointer >= *arguments && pointer <= *arguments + strlen(*arguments)))
+    while (*arguments != NULL &&
+           !(pointer >= *arguments && pointer <= *arguments + strlen(*arguments)))
         arguments++;
     return arguments;
 }
@@ -130,8 +135,8 @@ static uint32_t kernel_version(void)
     struct utsname system;
     uint64_t major, minor;
     const char *rest;
-    if (uname(&system) != 0 || !num_prefix(system.release, UINT16_MAX, &major, &rest) || *rest != '.' ||
-        !num_prefix(rest + 1, UINT16_MAX, &minor, &rest))
+    if (uname(&system) != 0 || !num_prefix(system.release, UINT16_MAX, &major, &rest) ||
+        *rest != '.' || !num_prefix(rest + 1, UINT16_MAX, &minor, &rest))
         return 0;
     return PROFILE_KERNEL(major, minor);
 }

@@ -32,7 +32,8 @@ static bpf_label way_into(const struct place *place, size_t loaded)
 }
 
 // From a test of ARG's low half, for which the high half was HIGH.
-static bpf_label way_from_low(const struct place *place, const struct compile_arg *arg, uint32_t high)
+static bpf_label way_from_low(const struct place *place, const struct compile_arg *arg,
+                              uint32_t high)
 {
     if (place->has_low && place->word == high_half(arg) && place->high == high)
         return place->low;
@@ -43,7 +44,8 @@ static bpf_label way_from_low(const struct place *place, const struct compile_ar
 
 // Equality is asked before limits from above, and those before limits from below.
 static const uint8_t op_order[] = {
-    [OP_NE] = 0, [OP_EQ] = 0, [OP_MASKED_EQ] = 0, [OP_LT] = 1, [OP_LE] = 1, [OP_GE] = 2, [OP_GT] = 2,
+    [OP_NE] = 0, [OP_EQ] = 0, [OP_MASKED_EQ] = 0, [OP_LT] = 1,
+    [OP_LE] = 1, [OP_GE] = 2, [OP_GT] = 2,
 };
 
 static uint64_t value_of(const struct compile_arg *arg)
@@ -109,14 +111,15 @@ bool conditions_always(const struct compile_rule *rule, bool narrow)
 
 // -- tests -------------------------------------------------------------------------------------
 
-// The bits of MASK in the loaded word are those of VALUE. After an AND the word is lost: then it's on to where nothing
-// need be loaded.
+// The bits of MASK in the loaded word are those of VALUE. After an AND the word is lost: then it's
+// on to where nothing need be loaded.
 struct sides {
     bpf_label hit, miss;           // with the word loaded
     bpf_label lost_hit, lost_miss; // without
 };
 
-static bpf_label put_masked(struct bpf_writer *writer, uint32_t mask, uint32_t value, const struct sides *to)
+static bpf_label put_masked(struct bpf_writer *writer, uint32_t mask, uint32_t value,
+                            const struct sides *to)
 {
     value &= mask;
     if (mask == UINT32_MAX)
@@ -134,8 +137,8 @@ static struct place put_load(struct bpf_writer *writer, size_t word, bpf_label n
 }
 
 // The high half is ARG's: at EQUAL its low half is loaded and tested from LOW on.
-static struct place put_high(struct bpf_writer *writer, const struct compile_arg *arg, bpf_label low,
-                             bpf_label equal, bpf_label other)
+static struct place put_high(struct bpf_writer *writer, const struct compile_arg *arg,
+                             bpf_label low, bpf_label equal, bpf_label other)
 {
     uint32_t high = (uint32_t)((arg->op == OP_MASKED_EQ ? arg->other : arg->value) >> 32);
     struct place place =
@@ -158,30 +161,34 @@ static struct place put_equal(struct bpf_writer *writer, const struct compile_ar
     if ((uint32_t)mask != 0) {
         bool known = high_mask == UINT32_MAX;
         struct sides sides = {known ? way_from_low(yes, arg, high) : way_into(yes, low_half(arg)),
-                              known ? way_from_low(no, arg, high) : way_into(no, low_half(arg)), yes->start, no->start};
-        place = put_load(writer, low_half(arg), put_masked(writer, (uint32_t)mask, (uint32_t)value, &sides));
+                              known ? way_from_low(no, arg, high) : way_into(no, low_half(arg)),
+                              yes->start, no->start};
+        place = put_load(writer, low_half(arg),
+                         put_masked(writer, (uint32_t)mask, (uint32_t)value, &sides));
     }
     if (high_mask == 0)
         return place;
     if (place.word == low_half(arg) && high_mask == UINT32_MAX)
         return put_high(writer, arg, place.loaded, place.start, way_into(no, high_half(arg)));
-    struct sides sides = {way_into(&place, high_half(arg)), way_into(no, high_half(arg)), place.start, no->start};
+    struct sides sides = {way_into(&place, high_half(arg)), way_into(no, high_half(arg)),
+                          place.start, no->start};
     return put_load(writer, high_half(arg), put_masked(writer, high_mask, high, &sides));
 }
 
-// One more value of an argument, before the same question for others, NO: what those start with is taken back, and
-// leads the whole list.
+// One more value of an argument, before the same question for others, NO: what those start with is
+// taken back, and leads the whole list.
 static bool is_listed(const struct bpf_writer *writer, const struct compile_arg *arg, bool narrow,
                       const struct place *no)
 {
     if (arg->op != OP_EQ || no->start != writer->used)
         return false;
     return narrow ? no->word == low_half(arg)
-                  : no->word == high_half(arg) && no->has_low && no->other != 0 && no->high == arg->value >> 32;
+                  : no->word == high_half(arg) && no->has_low && no->other != 0 &&
+                        no->high == arg->value >> 32;
 }
 
-static struct place put_listed(struct bpf_writer *writer, const struct compile_arg *arg, bool narrow, bpf_label yes,
-                               const struct place *no)
+static struct place put_listed(struct bpf_writer *writer, const struct compile_arg *arg,
+                               bool narrow, bpf_label yes, const struct place *no)
 {
     bpf_take_back(writer, narrow ? no->loaded : no->low);
     bpf_label low = bpf_branch(writer, BPF_JEQ, (uint32_t)arg->value, yes, writer->used);
@@ -190,8 +197,9 @@ static struct place put_listed(struct bpf_writer *writer, const struct compile_a
 }
 
 // Greater (TEST is BPF_JGT) or not less (BPF_JGE): by the high halves unless they are equal.
-static struct place put_greater(struct bpf_writer *writer, const struct compile_arg *arg, uint16_t test,
-                                bool narrow, const struct place *yes, const struct place *no)
+static struct place put_greater(struct bpf_writer *writer, const struct compile_arg *arg,
+                                uint16_t test, bool narrow, const struct place *yes,
+                                const struct place *no)
 {
     uint32_t high = (uint32_t)(arg->value >> 32);
     bpf_label hit = narrow ? way_into(yes, low_half(arg)) : way_from_low(yes, arg, high);
@@ -218,12 +226,18 @@ static struct place put_arg(struct bpf_writer *writer, const struct compile_arg 
                             const struct place *yes, const struct place *no)
 {
     switch (arg->op) {
-    case OP_GT: return put_greater(writer, arg, BPF_JGT, narrow, yes, no);
-    case OP_GE: return put_greater(writer, arg, BPF_JGE, narrow, yes, no);
-    case OP_LE: return put_greater(writer, arg, BPF_JGT, narrow, no, yes);
-    case OP_LT: return put_greater(writer, arg, BPF_JGE, narrow, no, yes);
-    case OP_NE: return put_equal(writer, arg, narrow, no, yes);
-    default: return put_equal(writer, arg, narrow, yes, no);
+    case OP_GT:
+        return put_greater(writer, arg, BPF_JGT, narrow, yes, no);
+    case OP_GE:
+        return put_greater(writer, arg, BPF_JGE, narrow, yes, no);
+    case OP_LE:
+        return put_greater(writer, arg, BPF_JGT, narrow, no, yes);
+    case OP_LT:
+        return put_greater(writer, arg, BPF_JGE, narrow, no, yes);
+    case OP_NE:
+        return put_equal(writer, arg, narrow, no, yes);
+    default:
+        return put_equal(writer, arg, narrow, yes, no);
     }
 }
 

@@ -79,8 +79,8 @@ int oci_no(const char *field, const char *reason, const char *word)
 
 // -- text --------------------------------------------------------------------------------------
 
-// jansson's integers end at 2^63 - 1. What is beyond, as far as 64 bits go, is handed to it as a string that
-// starts with this character.
+// jansson's integers end at 2^63 - 1. What is beyond, as far as 64 bits go, is handed to it as a
+// string that starts with this character.
 static const char mark = '\x7f';
 
 static bool is_large(const char *digits, size_t n)
@@ -93,7 +93,8 @@ static bool is_large(const char *digits, size_t n)
     return num_decimal(copy, UINT64_MAX, &value) && value > INT64_MAX;
 }
 
-// Copies TEXT with large numbers marked; TO has room for one byte in six more. Returns how many bytes.
+// Copies TEXT with large numbers marked; TO has room for one byte in six more. Returns how many
+// bytes.
 static size_t mark_large(const char *text, size_t size, char *to)
 {
     size_t used = 0;
@@ -172,10 +173,12 @@ static bool has_type(const json_t *value, int type)
 // What engines have in their templates, from which they make a profile for each container.
 static void hint_at_template(const char *name)
 {
-    static const char *const names[] = {"archMap", "includes", "excludes", "comment", "name", "errno", "defaultErrno"};
+    static const char *const names[] = {"archMap", "includes", "excludes",    "comment",
+                                        "name",    "errno",    "defaultErrno"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(name, names[i]) == 0)
-            err_hint("this is a container engine's template; a profile of the OCI runtime specification is what an "
+            err_hint("this is a container engine's template; a profile of the OCI runtime "
+                     "specification is what an "
                      "engine makes of it, see linux.seccomp in a container's config.json");
     }
 }
@@ -189,7 +192,8 @@ int oci_fields(const json_t *object, const struct oci_field *fields, const json_
         return oci_no(NULL, "not an object", NULL);
     for (size_t i = 0; fields[i].name != NULL; i++)
         values[i] = NULL;
-    json_object_foreach((json_t *)object, key, value) {
+    json_object_foreach((json_t *)object, key, value)
+    {
         size_t i = 0;
         while (fields[i].name != NULL && strcmp(fields[i].name, key) != 0)
             i++;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Generated OCI profiles, compiled by us from JSON and by libseccomp as runc drives it: the same decision for every
-// number, or the same refusal; and no more instructions for the calls that programs make all the time.
-// What we do beside runc (oci_profile.h) is expected by name.
+// Generated OCI profiles, compiled by us from JSON and by libseccomp as runc drives it: the same
+// decision for every number, or the same refusal; and no more instructions for the calls that
+// programs make all the time. What we do beside runc (oci_profile.h) is expected by name.
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
@@ -17,7 +17,14 @@
 #include "test/unit/run_bpf.h"
 #include "test/unit/support.h"
 
-enum { NAMES_MAX = 1024, RULES_MAX = 400, ARGS_MAX = 6, NUMBERS = 1024, PROFILES = 1000, VECTORS = 8 };
+enum {
+    NAMES_MAX = 1024,
+    RULES_MAX = 400,
+    ARGS_MAX = 6,
+    NUMBERS = 1024,
+    PROFILES = 1000,
+    VECTORS = 8
+};
 
 // It loses some memory where it refuses a rule.
 const char *__lsan_default_suppressions(void);
@@ -55,26 +62,52 @@ static const struct action {
     uint32_t theirs;
     bool with_errno, permissive;
 } actions[] = {
-    {"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW, false, true},   {"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0), true, false},
-    {"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0), true, false}, {"SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD, false, false},
+    {"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW, false, true},
+    {"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0), true, false},
+    {"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0), true, false},
+    {"SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD, false, false},
     {"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS, false, false},
-    {"SCMP_ACT_TRAP", SCMP_ACT_TRAP, false, false},     {"SCMP_ACT_LOG", SCMP_ACT_LOG, false, true},
+    {"SCMP_ACT_TRAP", SCMP_ACT_TRAP, false, false},
+    {"SCMP_ACT_LOG", SCMP_ACT_LOG, false, true},
     {"SCMP_ACT_TRACE", SCMP_ACT_TRACE(0), true, true},
 };
 
 static const char *const operators[] = {
-    [OP_NE] = "SCMP_CMP_NE", [OP_LT] = "SCMP_CMP_LT", [OP_LE] = "SCMP_CMP_LE",
-    [OP_EQ] = "SCMP_CMP_EQ", [OP_GE] = "SCMP_CMP_GE", [OP_GT] = "SCMP_CMP_GT",
+    [OP_NE] = "SCMP_CMP_NE",
+    [OP_LT] = "SCMP_CMP_LT",
+    [OP_LE] = "SCMP_CMP_LE",
+    [OP_EQ] = "SCMP_CMP_EQ",
+    [OP_GE] = "SCMP_CMP_GE",
+    [OP_GT] = "SCMP_CMP_GT",
     [OP_MASKED_EQ] = "SCMP_CMP_MASKED_EQ",
 };
 static const enum scmp_compare comparisons[] = {
-    [OP_NE] = SCMP_CMP_NE, [OP_LT] = SCMP_CMP_LT, [OP_LE] = SCMP_CMP_LE, [OP_EQ] = SCMP_CMP_EQ,
-    [OP_GE] = SCMP_CMP_GE, [OP_GT] = SCMP_CMP_GT, [OP_MASKED_EQ] = SCMP_CMP_MASKED_EQ,
+    [OP_NE] = SCMP_CMP_NE,
+    [OP_LT] = SCMP_CMP_LT,
+    [OP_LE] = SCMP_CMP_LE,
+    [OP_EQ] = SCMP_CMP_EQ,
+    [OP_GE] = SCMP_CMP_GE,
+    [OP_GT] = SCMP_CMP_GT,
+    [OP_MASKED_EQ] = SCMP_CMP_MASKED_EQ,
 };
 
 static const uint64_t values[] = {
-    0, 1, 2, 5, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff, 0x100000000, 0x100000001, 0x500000005,
-    0x7fffffffffffffff, 0x8000000000000000, 0xfffffffffffffffe, 0xffffffffffffffff, 0x7e020000,
+    0,
+    1,
+    2,
+    5,
+    0x7fffffff,
+    0x80000000,
+    0xfffffffe,
+    0xffffffff,
+    0x100000000,
+    0x100000001,
+    0x500000005,
+    0x7fffffffffffffff,
+    0x8000000000000000,
+    0xfffffffffffffffe,
+    0xffffffffffffffff,
+    0x7e020000,
 };
 
 static struct profile {
@@ -96,8 +129,9 @@ static const uint32_t arches[] = {SCMP_ARCH_AARCH64, SCMP_ARCH_ARM};
 static const char *const arch_words[] = {"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"};
 #endif
 
-static const char *const common[] = {"read",   "write",      "futex",         "epoll_wait", "mmap",
-                                     "close",  "openat",     "newfstatat",    "recvfrom",   "clock_gettime"};
+static const char *const common[] = {"read",     "write",        "futex",  "epoll_wait",
+                                     "mmap",     "close",        "openat", "newfstatat",
+                                     "recvfrom", "clock_gettime"};
 
 static void find_names(void)
 {
@@ -109,7 +143,8 @@ static void find_names(void)
     for (size_t i = 0; i < COUNT(all); i++) {
         int own = seccomp_syscall_resolve_name_arch(arches[0], all[i]);
         int compat = seccomp_syscall_resolve_name_arch(arches[1], all[i]);
-        // From -100 to -299 are the parts of i386's socketcall and ipc; further below, calls of other machines.
+        // From -100 to -299 are the parts of i386's socketcall and ipc; further below, calls of
+        // other machines.
         if (own != __NR_SCMP_ERROR && (own >= 0 || compat > -300))
             names[name_count++] = all[i];
     }
@@ -118,7 +153,8 @@ static void find_names(void)
 
 static struct compile_arg make_arg(uint8_t index, uint8_t op)
 {
-    return (struct compile_arg){.index = index, .op = op, .value = ONE_OF(values), .other = ONE_OF(values)};
+    return (struct compile_arg){
+        .index = index, .op = op, .value = ONE_OF(values), .other = ONE_OF(values)};
 }
 
 static struct compile_arg make_small(uint8_t index, uint8_t op)
@@ -129,8 +165,8 @@ static struct compile_arg make_small(uint8_t index, uint8_t op)
     return arg;
 }
 
-// Conditions of the forms in which libseccomp's tree loses none: any ones in a call's only rule, small values of one
-// argument as alternatives, and one value each where a call has several rules.
+// Conditions of the forms in which libseccomp's tree loses none: any ones in a call's only rule,
+// small values of one argument as alternatives, and one value each where a call has several rules.
 static void make_args(struct rule *rule, unsigned form)
 {
     rule->args = 0;
@@ -173,7 +209,8 @@ static void make_profile(void)
         const char *name = below(6) == 0 ? ONE_OF(common) : names[at];
         for (at = 0; strcmp(names[at], name) != 0;)
             at++;
-        // Again now and then: the first rule without conditions counts, and it takes the place of all with some.
+        // Again now and then: the first rule without conditions counts, and it takes the place of
+        // all with some.
         if (used[at] && form != 3)
             continue;
         used[at] = true;
@@ -186,13 +223,15 @@ static void make_profile(void)
 
 static void print_rule(FILE *out, const struct rule *rule)
 {
-    fprintf(out, "{\"names\":[\"%s\",\"no_such_call\"],\"action\":\"%s\"", rule->name, rule->action->name);
+    fprintf(out, "{\"names\":[\"%s\",\"no_such_call\"],\"action\":\"%s\"", rule->name,
+            rule->action->name);
     if (rule->errno_ret >= 0)
         fprintf(out, ",\"errnoRet\":%d", rule->errno_ret);
     for (unsigned i = 0; i < rule->args; i++) {
         const struct compile_arg *arg = &rule->arg[i];
-        fprintf(out, "%s{\"index\":%u,\"op\":\"%s\",\"value\":%ju,\"valueTwo\":%ju}", i == 0 ? ",\"args\":[" : ",",
-                arg->index, operators[arg->op], (uintmax_t)arg->value, (uintmax_t)arg->other);
+        fprintf(out, "%s{\"index\":%u,\"op\":\"%s\",\"value\":%ju,\"valueTwo\":%ju}",
+                i == 0 ? ",\"args\":[" : ",", arg->index, operators[arg->op], (uintmax_t)arg->value,
+                (uintmax_t)arg->other);
     }
     fputs(rule->args > 0 ? "]}" : "}", out);
 }
@@ -230,7 +269,8 @@ static int compile_ours(struct sock_filter *code, struct sock_filter *plain, int
 
 static uint32_t action_of(const struct action *action, int errno_ret)
 {
-    return action->theirs | (action->with_errno ? (uint32_t)(errno_ret >= 0 ? errno_ret : EPERM) : 0);
+    return action->theirs |
+           (action->with_errno ? (uint32_t)(errno_ret >= 0 ? errno_ret : EPERM) : 0);
 }
 
 // runc makes every condition a rule of its own where one argument has several.
@@ -291,7 +331,8 @@ static bool is_unconditional(const struct rule *rule, int arch)
 {
     unsigned none = 0;
     for (unsigned i = 0; i < rule->args; i++)
-        none += rule->arg[i].op == OP_MASKED_EQ && (arch == 0 ? rule->arg[i].value : (uint32_t)rule->arg[i].value) == 0;
+        none += rule->arg[i].op == OP_MASKED_EQ &&
+                (arch == 0 ? rule->arg[i].value : (uint32_t)rule->arg[i].value) == 0;
     return none == rule->args || (none > 0 && are_alternatives(rule));
 }
 
@@ -302,15 +343,19 @@ static struct expectation expect(int arch)
     bool conditional = false, always = false, named = false;
     for (unsigned i = 0; i < profile.rules; i++) {
         const struct rule *rule = &profile.rule[i];
-        // Not libseccomp's number: to it sockets are parts of socketcall on i386, though they have their own.
-        int number = calls_find(arch == 0 ? CALLS_OWN : CALLS_COMPAT, rule->name, strlen(rule->name));
+        // Not libseccomp's number: to it sockets are parts of socketcall on i386, though they have
+        // their own.
+        int number =
+            calls_find(arch == 0 ? CALLS_OWN : CALLS_COMPAT, rule->name, strlen(rule->name));
         int part = seccomp_syscall_resolve_name_arch(arches[arch], rule->name);
         if (arches[arch] == SCMP_ARCH_X86 && part <= -100 && part > -300)
-            number = MAX(number, calls_find(CALLS_I386, part > -200 ? "socketcall" : "ipc", part > -200 ? 10 : 3));
+            number = MAX(number, calls_find(CALLS_I386, part > -200 ? "socketcall" : "ipc",
+                                            part > -200 ? 10 : 3));
         if (number > e.newest && number < CALLS_ARM_PRIVATE)
             e.newest = number;
         named |= strcmp(rule->name, "clone3") == 0;
-        if (strcmp(rule->name, "clone") == 0 && action_of(rule->action, rule->errno_ret) != fallback) {
+        if (strcmp(rule->name, "clone") == 0 &&
+            action_of(rule->action, rule->errno_ret) != fallback) {
             conditional |= !is_unconditional(rule, arch);
             always |= is_unconditional(rule, arch);
         }
@@ -338,7 +383,8 @@ static struct {
     unsigned long ours, theirs, longer; // instructions for the common calls; those that took more
 } total;
 
-// The values of conditions, and what lies beside them; on a 32-bit architecture only its halves come.
+// The values of conditions, and what lies beside them; on a 32-bit architecture only its halves
+// come.
 static void make_arguments(struct seccomp_data *data, bool narrow)
 {
     for (int i = 0; i < 6; i++) {
@@ -348,8 +394,8 @@ static void make_arguments(struct seccomp_data *data, bool narrow)
     }
 }
 
-static void compare_decisions(const struct sock_filter *ours, int our_count, const struct sock_filter *theirs,
-                              int their_count, unsigned vectors)
+static void compare_decisions(const struct sock_filter *ours, int our_count,
+                              const struct sock_filter *theirs, int their_count, unsigned vectors)
 {
     for (int arch = 0; arch < 2; arch++) {
         struct seccomp_data data = {.arch = arches[arch]};
@@ -360,15 +406,15 @@ static void compare_decisions(const struct sock_filter *ours, int our_count, con
                 uint32_t want = expected(&e, theirs, their_count, &data);
                 uint32_t got = run_bpf(ours, our_count, &data, NULL);
                 if (got != want)
-                    fail_msg("profile %u, architecture %d, call %d: %#x instead of %#x", total.profiles, arch, data.nr,
-                             got, want);
+                    fail_msg("profile %u, architecture %d, call %d: %#x instead of %#x",
+                             total.profiles, arch, data.nr, got, want);
             }
         }
     }
 }
 
-static void compare_lengths(const struct sock_filter *ours, int our_count, const struct sock_filter *theirs,
-                            int their_count)
+static void compare_lengths(const struct sock_filter *ours, int our_count,
+                            const struct sock_filter *theirs, int their_count)
 {
     struct seccomp_data data = {.arch = arches[0]};
     for (size_t i = 0; i < COUNT(common); i++) {
@@ -395,7 +441,8 @@ static void profiles_mean_the_same(void **context)
     find_names();
     while (total.profiles < PROFILES) {
         make_profile();
-        int our_count = compile_ours(ours, plain, &plain_count), their_count = compile_theirs(theirs);
+        int our_count = compile_ours(ours, plain, &plain_count),
+            their_count = compile_theirs(theirs);
         if (their_count == -EEXIST) {
             assert_int_equal(our_count, -EINVAL);
             total.refused++;
@@ -407,10 +454,10 @@ static void profiles_mean_the_same(void **context)
         compare_lengths(plain, plain_count, theirs, their_count);
         total.profiles++;
     }
-    printf("%u profiles: %u decisions, all the same; %u profiles more are refused by both\n", total.profiles,
-           total.decisions, total.refused);
-    printf("common calls: %lu instructions, libseccomp %lu; more than libseccomp for %lu of %u\n", total.ours,
-           total.theirs, total.longer, total.compared);
+    printf("%u profiles: %u decisions, all the same; %u profiles more are refused by both\n",
+           total.profiles, total.decisions, total.refused);
+    printf("common calls: %lu instructions, libseccomp %lu; more than libseccomp for %lu of %u\n",
+           total.ours, total.theirs, total.longer, total.compared);
     assert_true(total.ours <= total.theirs);
     assert_int_equal(total.longer, 0);
 }
