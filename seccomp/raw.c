@@ -143,12 +143,12 @@ int raw_read(const void *bytes, size_t size, const char *source, struct sock_fil
     static char reason[128];
     struct text t = {.data = reason, .size = sizeof(reason)};
     size_t count = size / sizeof(*out), at;
+    if (count == 0 || size > BPF_MAXINSNS * sizeof(*out))
+        return err_because("seccomp", source, size < sizeof(*out) ? EINVAL : E2BIG,
+                           "the program has not 1 to 4096 instructions of 8 bytes");
     if (size % sizeof(*out) != 0)
         return err_because("seccomp", source, EINVAL,
                            "the length of the program is not a multiple of 8");
-    if (count == 0 || count > BPF_MAXINSNS)
-        return err_because("seccomp", source, count == 0 ? EINVAL : E2BIG,
-                           "the program has not 1 to 4096 instructions");
     memcpy(out, bytes, size);
     const char *no = raw_check(out, count, &at);
     if (no == NULL)

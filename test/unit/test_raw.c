@@ -147,7 +147,7 @@ static void lengths_are_checked(void **state)
         {16, 2},
         {8 * BPF_MAXINSNS, BPF_MAXINSNS},
         {8 * BPF_MAXINSNS + 8, -E2BIG},
-        {8 * BPF_MAXINSNS + 1, -EINVAL},
+        {8 * BPF_MAXINSNS + 1, -E2BIG},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(program); i++)
