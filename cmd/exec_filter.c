@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -23,7 +22,7 @@
 enum { OWN, CALLERS }; // places of a become_filter
 
 static struct become_filter filter;
-static char *text; // of the profile or program
+static char text[OCI_PROFILE_BYTES_MAX + 1]; // of the profile or program
 static size_t text_size;
 
 // -- the caller's ------------------------------------------------------------------------------
@@ -58,9 +57,6 @@ static int read_source(const struct plan *p, size_t max)
     AUTO_CLOSE int fd = open_source(p);
     if (fd < 0)
         return fd;
-    text = malloc(max + 1);
-    if (text == NULL)
-        return err_at("malloc", name_of(p));
     ssize_t size = fd_read_all(fd, text, max + 1, "seccomp");
     if (size < 0)
         return err_at("read", name_of(p));
@@ -113,7 +109,7 @@ int exec_filter_hand_on(const struct plan *p, char **arguments)
 {
     static char word[64]; // [--seccomp=][bpf:]fd:N
     struct text t = {.data = word, .size = sizeof(word)};
-    if (text == NULL)
+    if (p->filter_value == NULL)
         return 0;
     int fd = fd_of_bytes(text, text_size, "seccomp");
     if (fd < 0 || fcntl(fd, F_SETFD, 0) != 0)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -37,14 +36,14 @@ static void add(struct text *t, const char *word)
 }
 
 // What comes from the profile is one line of plain text in the end.
-static int refuse(int number, struct text *t)
+static int refuse(struct text *t)
 {
     text_end(t);
     for (char *s = now.reason; *s != '\0'; s++) {
         if (*s < ' ' || *s > '~')
             *s = '?';
     }
-    return err_because("seccomp", now.source, number, now.reason);
+    return err_because("seccomp", now.source, EINVAL, now.reason);
 }
 
 void oci_at(const char *name, size_t i)
@@ -74,7 +73,7 @@ int oci_no(const char *field, const char *reason, const char *word)
     add(&t, now.place[0] != '\0' || field != NULL ? ": " : "");
     add(&t, reason);
     add(&t, word != NULL ? word : "");
-    return refuse(EINVAL, &t);
+    return refuse(&t);
 }
 
 // -- text --------------------------------------------------------------------------------------
@@ -131,24 +130,25 @@ bool oci_number(const json_t *value, uint64_t *number)
     return json_integer_value(value) >= 0;
 }
 
+// Where jansson has no memory it often has no words either.
 static int refuse_text(const json_error_t *error)
 {
     struct text t = {.data = now.reason, .size = sizeof(now.reason)};
-    text_add(&t, "line ");
+    if (error->text[0] == '\0' || json_error_code(error) == json_error_out_of_memory)
+        return err_no("seccomp", now.source, ENOMEM);
+    add(&t, "line ");
     text_number(&t, error->line > 0 ? (uint64_t)error->line : 1);
-    text_add(&t, ", column ");
+    add(&t, ", column ");
     text_number(&t, error->column > 0 ? (uint64_t)error->column : 0);
-    text_add(&t, ": ");
+    add(&t, ": ");
     add(&t, error->text);
-    return refuse(json_error_code(error) == json_error_out_of_memory ? ENOMEM : EINVAL, &t);
+    return refuse(&t);
 }
 
 int oci_parse(const char *text, size_t size, json_t **object)
 {
+    static char marked[OCI_BYTES_MAX + OCI_BYTES_MAX / 6];
     json_error_t error;
-    char *marked = malloc(size + size / 6 + 1);
-    if (marked == NULL)
-        return err_at("seccomp", now.source);
     now.marked = false;
     // A seed of its own choice jansson would read from /dev/urandom.
     const void *random = (const void *)getauxval(AT_RANDOM);
@@ -157,7 +157,6 @@ int oci_parse(const char *text, size_t size, json_t **object)
         memcpy(&seed, random, sizeof(seed));
     json_object_seed(seed | 1);
     *object = json_loadb(marked, mark_large(text, size, marked), JSON_REJECT_DUPLICATES, &error);
-    free(marked);
     return *object != NULL ? 0 : refuse_text(&error);
 }
 

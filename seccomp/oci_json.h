@@ -10,6 +10,8 @@
 
 struct json_t;
 
+enum { OCI_BYTES_MAX = 1 << 20 };
+
 struct oci_field {
     const char *name;
     int type; // of jansson; an integer can be any number of 64 bits
@@ -19,7 +21,8 @@ struct oci_field {
 // Errors are about SOURCE from here on.
 void oci_start(const char *source);
 
-// Parses TEXT into *OBJECT, the caller's to release. -EINVAL or -ENOMEM, recorded.
+// Parses TEXT, of OCI_BYTES_MAX at most, into *OBJECT, the caller's to release. -EINVAL or -ENOMEM,
+// recorded.
 int oci_parse(const char *text, size_t size, struct json_t **object);
 
 // Sets VALUES, one for each of FIELDS (the last has no name), to what OBJECT has there; NULL for

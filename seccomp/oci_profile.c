@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "seccomp/calls.h"
-#include "seccomp/oci_json.h"
 #include "seccomp/oci_rules.h"
 #include "sys/err.h"
 

@@ -12,10 +12,9 @@
 #define SECCOMP_OCI_PROFILE_H
 
 #include "seccomp/compile.h"
+#include "seccomp/oci_json.h"
 
-struct json_t;
-
-enum { OCI_PROFILE_BYTES_MAX = 1 << 20 };
+enum { OCI_PROFILE_BYTES_MAX = OCI_BYTES_MAX };
 
 struct oci_profile {
     struct compile_profile to; // valid until the next profile is read
