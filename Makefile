@@ -65,7 +65,7 @@ build/dynamic/unit/%: test/unit/%.c build/dynamic/libinroot.a Makefile
 
 # What the tables and filters of seccomp/ are compared with; never linked into inroot.
 build/dynamic/unit/test_calls build/dynamic/unit/test_seccomp_differential: PEER = -lseccomp
-build/dynamic/unit/test_profile_engines: PEER = -lseccomp -ljansson
+build/dynamic/unit/test_profile_engines: PEER = -lseccomp
 
 # -- fuzzing: the same sources, watched by libFuzzer -------------------------------------------
 
@@ -107,6 +107,7 @@ bench:
 	@test/deps.sh build bench
 	$(SUBMAKE) inroot
 	/usr/bin/python3 bench/bench.py
+	/usr/bin/python3 bench/filter.py
 	/usr/bin/python3 bench/unpack.py
 
 soak:

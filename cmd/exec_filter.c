@@ -148,7 +148,7 @@ int exec_filter_make(const struct enter *e)
         .own_processes = (p->unshare & (CLONE_NEWPID | CLONE_NEWUSER)) != 0,
         .new_userns = false,
     };
-    int count = profile_default(&to, filter.program[OWN].code, BPF_MAXINSNS);
+    int count = profile_default(&to, filter.program[OWN].code, PROFILE_MAX);
     if (count < 0)
         return err_no("seccomp", "default", -count);
     filter.program[OWN].count = (unsigned short)count;

@@ -2,6 +2,7 @@
 #include "seccomp/bpf.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 static bpf_label put(struct bpf_writer *writer, uint16_t code, uint32_t value, bpf_label yes,
@@ -86,27 +87,30 @@ bpf_label bpf_branch(struct bpf_writer *writer, uint16_t test, uint32_t value, b
     return put(writer, BPF_JMP | BPF_K | test, value, yes, no);
 }
 
-static size_t find_lightest(const struct bpf_range *ranges, size_t count)
+// LOW takes in the range that follows it.
+static void join(struct bpf_writer *writer, struct bpf_range *low, size_t following)
 {
-    size_t best = 0;
-    for (size_t i = 1; i + 1 < count; i++) {
-        if (ranges[i].weight + ranges[i + 1].weight < ranges[best].weight + ranges[best + 1].weight)
-            best = i;
-    }
-    return best;
+    struct bpf_range *high = low + 1;
+    low->to = bpf_branch(writer, BPF_JGE, high->from, high->to, low->to);
+    low->weight += high->weight + 1;
+    memmove(high, high + 1, (following - 1) * sizeof(*high));
 }
 
-// From the leaves up, as Huffman does, but neighbours only. Where all weigh the same the tree is
-// balanced.
+// From the leaves up, as Huffman does, but neighbours only: those are joined that weigh less together than
+// either does with its other neighbour. Where all weigh the same the tree is balanced.
 bpf_label bpf_search(struct bpf_writer *writer, struct bpf_range *ranges, size_t count)
 {
-    while (count > 1) {
-        size_t i = find_lightest(ranges, count);
-        struct bpf_range *low = &ranges[i], *high = low + 1;
-        low->to = bpf_branch(writer, BPF_JGE, high->from, high->to, low->to);
-        low->weight += high->weight + 1;
+    // Up to I each range weighs more than the one after the next, so none of their joins is due.
+    for (size_t i = 2; count > 1;) {
+        bool is_due = i >= count || ranges[i - 2].weight <= ranges[i].weight;
+        if (!is_due) {
+            i++;
+            continue;
+        }
+        size_t low = (i < count ? i : count) - 2;
+        join(writer, &ranges[low], count - low - 1);
         count--;
-        memmove(high, high + 1, (count - i - 1) * sizeof(*high));
+        i = low < 2 ? 2 : low;
     }
     return ranges[0].to;
 }

@@ -4,8 +4,8 @@
 #include <linux/audit.h>
 #include <string.h>
 
-// The names in one string after the other, and rows with places in it: pointers would be twice as large, and each
-// would be relocated at every start.
+// The names in one string after the other, and rows with places in it: pointers would be twice as large,
+// and each would be relocated at every start.
 static const struct names {
 #define CALL(name, ...) char at_##name[sizeof(#name)];
 #include "seccomp/calls_table.h"
@@ -25,7 +25,7 @@ static const struct row {
     uint16_t name;
     uint16_t number[CALLS_ARCHES];
 } rows[] = {
-#define CALL(name, x86_64, i386, aarch64, arm)                                                                        \
+#define CALL(name, x86_64, i386, aarch64, arm)                                                             \
     {offsetof(struct names, at_##name), {PACK(x86_64), PACK(i386), PACK(aarch64), PACK(arm)}},
 #include "seccomp/calls_table.h"
 #undef CALL

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Names and numbers of system calls: the headers know the own table of calls only, and only as far as they are new
-// enough. The rows are in calls_table.h.
+// Names and numbers of system calls: the headers know the own table of calls only, and only as far as they
+// are new enough. The rows are in calls_table.h.
 #ifndef SECCOMP_CALLS_H
 #define SECCOMP_CALLS_H
 
@@ -12,13 +12,15 @@ enum calls_arch { CALLS_X86_64, CALLS_I386, CALLS_AARCH64, CALLS_ARM, CALLS_ARCH
 
 // The two tables that a kernel of this build has.
 #if defined(__x86_64__)
-#define CALLS_OWN                     CALLS_X86_64
-#define CALLS_COMPAT                  CALLS_I386
-#define CALLS_PICK(x86, i386, aa, am) x86, i386
+#define CALLS_OWN                         CALLS_X86_64
+#define CALLS_COMPAT                      CALLS_I386
+#define CALLS_NUMBER(x86, i386, aa, am)   (x86)
+#define CALLS_NUMBER32(x86, i386, aa, am) (i386)
 #elif defined(__aarch64__) && defined(__AARCH64EL__)
-#define CALLS_OWN                     CALLS_AARCH64
-#define CALLS_COMPAT                  CALLS_ARM
-#define CALLS_PICK(x86, i386, aa, am) aa, am
+#define CALLS_OWN                         CALLS_AARCH64
+#define CALLS_COMPAT                      CALLS_ARM
+#define CALLS_NUMBER(x86, i386, aa, am)   (aa)
+#define CALLS_NUMBER32(x86, i386, aa, am) (am)
 #else
 // cppcheck-suppress preprocessorErrorDirective
 #error "the system calls of this architecture are not known here"
@@ -28,10 +30,7 @@ enum calls_arch { CALLS_X86_64, CALLS_I386, CALLS_AARCH64, CALLS_ARM, CALLS_ARCH
 #define CALLS_ARM_PRIVATE 0xf0000
 
 // NR_read, NR32_read and so on: the numbers in those two tables, -1 where a table has no such call.
-// Names are pasted at once: some are macros of libc (pwrite64).
-#define CALLS_SET(nr, nr32, own, compat) nr = (own), nr32 = (compat),
-#define CALLS_SET_BOTH(...)              CALLS_SET(__VA_ARGS__)
-#define CALL(name, ...)                  CALLS_SET_BOTH(NR_##name, NR32_##name, CALLS_PICK(__VA_ARGS__))
+#define CALL(name, ...) NR_##name = CALLS_NUMBER(__VA_ARGS__), NR32_##name = CALLS_NUMBER32(__VA_ARGS__),
 enum {
 #include "seccomp/calls_table.h"
 };

@@ -147,7 +147,7 @@ static int collect(const struct compile_profile *p, const struct compile_table *
         if (!is_sound(work.rule[i]))
             return -EINVAL;
     }
-    qsort(work.rule, table->rules, sizeof(work.rule[0]), compare_rules);
+    qsort(work.rule, table->rules, sizeof(const struct compile_rule *), compare_rules);
     work.calls = 0;
     for (size_t i = 0, end; i < table->rules; i = end) {
         for (end = i + 1; end < table->rules && work.rule[end]->number == work.rule[i]->number;)

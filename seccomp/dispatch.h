@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Finds what is to be done with a number, in the fewest steps for the numbers that count.
-// bpf_search() is the tree that is written faster, and for which the caller knows the weights best.
+// Finds what is to be done with a number, in the fewest steps for the numbers that count. bpf_search() is
+// written in a part of the time, for some steps more.
 #ifndef SECCOMP_DISPATCH_H
 #define SECCOMP_DISPATCH_H
 

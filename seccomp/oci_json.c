@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
-#include <sys/auxv.h>
+#include <sys/random.h>
 
 #include "sys/err.h"
 #include "sys/num.h"
@@ -30,7 +30,8 @@ void oci_start(const char *source)
 // Cuts what is too long, unlike text_add(): words of a profile are as long as they like.
 static void add(struct text *t, const char *word)
 {
-    size_t n = strnlen(word, t->size - 1 - t->length);
+    size_t n = strlen(word), room = t->size - 1 - t->length;
+    n = n < room ? n : room;
     memcpy(t->data + t->length, word, n);
     t->length += n;
 }
@@ -92,6 +93,12 @@ static bool is_large(const char *digits, size_t n)
     return num_decimal(copy, UINT64_MAX, &value) && value > INT64_MAX;
 }
 
+static bool is_of_number(char c)
+{
+    static const char characters[] = "+-.eE0123456789";
+    return memchr(characters, c, sizeof(characters) - 1) != NULL;
+}
+
 // Copies TEXT with large numbers marked; TO has room for one byte in six more. Returns how many
 // bytes.
 static size_t mark_large(const char *text, size_t size, char *to)
@@ -105,8 +112,7 @@ static size_t mark_large(const char *text, size_t size, char *to)
         else if (quoted && text[i] == '\\' && i + 1 < size)
             n = 2;
         else if (!quoted)
-            while (text[i] != '"' && i + n < size && strchr("+-.eE0123456789", text[i]) != NULL &&
-                   memchr("+-.eE0123456789", text[i + n], 15) != NULL)
+            while (i + n < size && is_of_number(text[i]) && is_of_number(text[i + n]))
                 n++;
         bool large = !quoted && is_large(text + i, n);
         if (large) {
@@ -151,10 +157,8 @@ int oci_parse(const char *text, size_t size, json_t **object)
     json_error_t error;
     now.marked = false;
     // A seed of its own choice jansson would read from /dev/urandom.
-    const void *random = (const void *)getauxval(AT_RANDOM);
     uint32_t seed = 0;
-    if (random != NULL)
-        memcpy(&seed, random, sizeof(seed));
+    (void)getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
     json_object_seed(seed | 1);
     *object = json_loadb(marked, mark_large(text, size, marked), JSON_REJECT_DUPLICATES, &error);
     return *object != NULL ? 0 : refuse_text(&error);

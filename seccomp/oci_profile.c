@@ -113,27 +113,31 @@ static const struct word *find_word(const struct word *words, const json_t *valu
 
 // -- parts of a profile ------------------------------------------------------------------------
 
-// The action of a profile or a rule, with its errno, which is EPERM unless named.
-static int take_action(const json_t *word, const json_t *errno_value, const char *name,
-                       const char *errno_name, const struct action **found, uint32_t *action)
+// The action of a profile or a rule, with its errno, which is EPERM unless named. NULL: recorded.
+static const struct action *take_action(const json_t *word, const json_t *errno_value,
+                                        const char *name, const char *errno_name, uint32_t *action)
 {
     const char *text = json_string_value(word);
-    *found = NULL;
+    const struct action *found = NULL;
     for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
         if (strcmp(actions[i].name, text) == 0)
-            *found = &actions[i];
+            found = &actions[i];
     }
-    if (strcmp(text, "SCMP_ACT_NOTIFY") == 0)
-        return oci_no(name, "SCMP_ACT_NOTIFY needs a listener, and there is none here", NULL);
-    if (*found == NULL)
-        return oci_no(name, "no such action: ", text);
     uint64_t number = EPERM;
-    if (errno_value != NULL && (*found)->errno_max == 0)
-        return oci_no(errno_name, "no errno goes with ", text);
-    if (errno_value != NULL && (!oci_number(errno_value, &number) || number > (*found)->errno_max))
-        return oci_no(errno_name, "out of range for ", text);
-    *action = (*found)->action | ((*found)->errno_max != 0 ? (uint32_t)number : 0);
-    return 0;
+    if (strcmp(text, "SCMP_ACT_NOTIFY") == 0)
+        oci_no(name, "SCMP_ACT_NOTIFY needs a listener, and there is none here", NULL);
+    else if (found == NULL)
+        oci_no(name, "no such action: ", text);
+    else if (errno_value != NULL && found->errno_max == 0)
+        oci_no(errno_name, "no errno goes with ", text);
+    else if (errno_value != NULL &&
+             (!oci_number(errno_value, &number) || number > found->errno_max))
+        oci_no(errno_name, "out of range for ", text);
+    else {
+        *action = found->action | (found->errno_max != 0 ? (uint32_t)number : 0);
+        return found;
+    }
+    return NULL;
 }
 
 static int take_flags(struct oci_profile *p, const json_t *list)
@@ -225,16 +229,16 @@ static const char *add_rules(const json_t *name, uint32_t action, const struct c
 static int take_call(const struct oci_profile *p, const json_t *object)
 {
     const json_t *field[sizeof(call_fields) / sizeof(call_fields[0])];
-    const struct action *found;
     struct compile_arg arg[CONDITIONS_MAX];
     unsigned count = 0;
     bool twice = false;
     uint32_t action;
     int error = oci_fields(object, call_fields, field);
-    if (error < 0 ||
-        (error = take_action(field[ACTION], field[ERRNO], "action", "errnoRet", &found, &action)) <
-            0 ||
-        (error = take_args(field[ARGS], arg, &count, &twice)) < 0)
+    if (error < 0)
+        return error;
+    if (take_action(field[ACTION], field[ERRNO], "action", "errnoRet", &action) == NULL)
+        return -EINVAL;
+    if ((error = take_args(field[ARGS], arg, &count, &twice)) < 0)
         return error;
     if (json_array_size(field[NAMES]) == 0)
         return oci_no("names", "empty", NULL);
@@ -283,9 +287,11 @@ int oci_profile_take(struct oci_profile *p, const json_t *object, const char *so
         if (json_string_length(field[i]) > 0)
             return oci_no(profile_fields[i].name, "there is no listener here", NULL);
     }
-    if ((error = take_action(field[DEFAULT_ACTION], field[DEFAULT_ERRNO], "defaultAction",
-                             "defaultErrnoRet", &fallback, &p->to.fallback)) < 0 ||
-        (error = take_flags(p, field[FLAGS])) < 0 ||
+    fallback = take_action(field[DEFAULT_ACTION], field[DEFAULT_ERRNO], "defaultAction",
+                           "defaultErrnoRet", &p->to.fallback);
+    if (fallback == NULL)
+        return -EINVAL;
+    if ((error = take_flags(p, field[FLAGS])) < 0 ||
         (error = take_architectures(field[ARCHITECTURES], &compat)) < 0)
         return error;
     p->to.newer = fallback->permissive ? p->to.fallback : SECCOMP_RET_ERRNO | ENOSYS;

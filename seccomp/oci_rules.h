@@ -20,8 +20,8 @@ const char *oci_rules_add(const char *name, size_t n, uint32_t action,
 // NAME is one of the profile's calls, even if it got no rule.
 void oci_rules_name(const char *name, size_t n);
 
-// Adds what follows from all rules, and returns the tables, this kernel's own first. NULL if there
+// Adds what follows from all rules, and returns the COUNT tables, this kernel's own first. NULL if there
 // is no room.
-const struct compile_table *oci_rules_finish(size_t *tables);
+const struct compile_table *oci_rules_finish(size_t *count);
 
 #endif

@@ -18,7 +18,7 @@ enum verdict {
     UNKNOWN,       // no row: as MISSING
     MISSING,       // ENOSYS, for calls that libraries know how to do without
     DENY,          // EPERM, what the kernel itself says to a caller without the privilege
-    ALLOW,         //
+    ALLOW,
     TTY,           // DENY where the ioctl types into a terminal
     FAMILY,        // DENY for two families of sockets
     PERSONA,       // DENY but for what 32-bit roots and uname26 need
@@ -31,8 +31,8 @@ enum verdict {
 enum when {
     ALWAYS,
     NEW_USERNS,
-    TRACES,     // in namespaces of its own, on kernels that filter what a tracer changes, or with the capability
-    TRACES_ANY, // as above, and with the capability
+    TRACES,     // in namespaces of its own: from 4.8 on, or with the capability
+    TRACES_ANY, // in namespaces of its own, and with the capability
     // With one of these capabilities:
     ADMIN,
     ADMIN_OR_BPF,
@@ -44,7 +44,6 @@ enum when {
     NICE,
     PACCT,
     RAWIO,
-    READ_SEARCH,
     TIME,
     TTY_CONFIG,
     WHENS
@@ -65,7 +64,6 @@ static const uint64_t capabilities[WHENS] = {
     [NICE] = BIT(SYS_NICE),
     [PACCT] = BIT(SYS_PACCT),
     [RAWIO] = BIT(SYS_RAWIO),
-    [READ_SEARCH] = BIT(DAC_READ_SEARCH),
     [TIME] = BIT(SYS_TIME),
     [TTY_CONFIG] = BIT(SYS_TTY_CONFIG),
 };
@@ -85,9 +83,10 @@ static const struct row {
 #include "seccomp/profile_calls.h"
 };
 
-// What is above NUMBERS. x86-64 and x32 share the kernel's table and AUDIT_ARCH_: x32 calls have bit 30 set, and
-// before 5.4 a kernel with x32 took its calls 512 to 547 without that bit too. From bit 31 on numbers are negative,
-// and no call; -1 is one that a tracer wants skipped, and its result is to stay the tracer's.
+// What is above NUMBERS. x86-64 and x32 share the kernel's table and AUDIT_ARCH_: x32 calls have bit 30
+// set, and before 5.4 a kernel with x32 took its calls 512 to 547 without that bit too. From bit 31 on
+// numbers are negative, and no call; -1 is one that a tracer wants skipped, and its result is to stay the
+// tracer's.
 static const struct above {
     uint32_t from;
     uint8_t verdict;
@@ -103,26 +102,33 @@ static const struct above {
     {0x80000000, ALLOW},
 };
 
-enum { ROWS = sizeof(rows) / sizeof(*rows), ABOVES = sizeof(above) / sizeof(*above), RANGES = NUMBERS + ABOVES };
+enum {
+    ROWS = sizeof(rows) / sizeof(*rows),
+    ABOVES = sizeof(above) / sizeof(*above),
+    RANGES = NUMBERS + ABOVES
+};
 
+// clang-format off
 #define BOTH(name) {(uint16_t)NR_##name, (uint16_t)NR32_##name}
+// clang-format on
 
 // What programs call all the time.
 static const uint16_t hot[][ARCHES] = {
-    BOTH(read),       BOTH(write),         BOTH(close),        BOTH(fstat),      BOTH(fstat64),       BOTH(newfstatat),
-    BOTH(fstatat64),  BOTH(mmap),          BOTH(mmap2),        BOTH(openat),     BOTH(futex),         BOTH(futex_time64),
-    BOTH(epoll_wait), BOTH(epoll_pwait),   BOTH(sendto),       BOTH(recvfrom),   BOTH(clock_gettime),
-    BOTH(recv),       BOTH(clock_gettime64),
+    BOTH(read),       BOTH(write),         BOTH(close),      BOTH(fstat),           BOTH(fstat64),
+    BOTH(newfstatat), BOTH(fstatat64),     BOTH(mmap),       BOTH(mmap2),           BOTH(openat),
+    BOTH(futex),      BOTH(futex_time64),  BOTH(epoll_wait), BOTH(epoll_pwait),     BOTH(sendto),
+    BOTH(recvfrom),   BOTH(clock_gettime), BOTH(recv),       BOTH(clock_gettime64),
 };
 enum { HOT = sizeof(hot) / sizeof(*hot), HOT_WEIGHT = 64, NEW_CALLS = 48 };
 
-// Arguments are 64 bits wide in the filter; the kernel uses the low halves of the ones that are compared here, so a
-// filter that looked at all bits could be walked round (CVE-2019-10063).
+// Arguments are 64 bits wide in the filter; the kernel uses the low halves of the ones that are compared
+// here, so a filter that looked at all bits could be walked round (CVE-2019-10063).
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half comes first");
 #define LOW_HALF_OF(argument) (offsetof(struct seccomp_data, args) + (argument) * sizeof(uint64_t))
 
 #define NAMESPACES                                                                                         \
-    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |          \
+     CLONE_NEWNET)
 
 // For each value of the low half of ARGUMENT: OTHERWISE, but for those in the list.
 struct choice {
@@ -183,24 +189,25 @@ static bool holds(const struct profile_for *to, enum when when)
     }
 }
 
-// The verdict on each number of one table of calls.
-static void judge(const struct profile_for *to, int arch, uint8_t *verdicts)
+// The verdict on each number of one table of calls. COUNTS are the conditions that hold.
+static void judge(const bool *counts, int arch, uint8_t *verdicts)
 {
     memset(verdicts, UNKNOWN, NUMBERS);
     for (size_t i = 0; i < ROWS; i++) {
         if (rows[i].number[arch] >= NUMBERS)
             continue;
         uint8_t *verdict = &verdicts[rows[i].number[arch]];
-        if (holds(to, rows[i].when))
+        if (counts[rows[i].when])
             *verdict = rows[i].verdict;
         else if (*verdict == UNKNOWN)
             *verdict = DENY;
     }
 }
 
+// Not initialised as a whole: that would be three pages more at every start.
 struct search {
-    struct bpf_range ranges[RANGES];
     size_t count;
+    struct bpf_range ranges[RANGES];
 };
 
 // Ranges of the same verdict become one.
@@ -212,13 +219,14 @@ static void add_range(struct search *search, uint32_t from, uint32_t weight, bpf
         search->ranges[search->count++] = (struct bpf_range){from, weight, to};
 }
 
-// The search through all numbers from COMMON on, where a number is the same call in every table: Linux 5.1 and
-// later. It is the first table's, and does for both: what the other one lacks (memfd_secret on arm, x32's numbers)
-// has the kernel's ENOSYS.
+// The search through all numbers from COMMON on, where a number is the same call in every table: Linux 5.1
+// and later. It is the first table's, and does for both: what the other one lacks (memfd_secret on arm,
+// x32's numbers) has the kernel's ENOSYS.
 static bpf_label put_common(struct bpf_writer *writer, const uint8_t *verdicts, const bpf_label *ends)
 {
-    struct search search = {.count = 0};
+    struct search search;
 
+    search.count = 0;
     for (uint32_t i = COMMON; i < NUMBERS; i++)
         add_range(&search, i, 0, ends[verdicts[i]]);
     for (size_t i = 0; i < ABOVES; i++)
@@ -227,12 +235,13 @@ static bpf_label put_common(struct bpf_writer *writer, const uint8_t *verdicts, 
 }
 
 // The kernel looks up each number once, programs some of them all the time.
-static bpf_label put_own(struct bpf_writer *writer, int arch, const uint8_t *verdicts, const bpf_label *ends,
-                         bpf_label common)
+static bpf_label put_own(struct bpf_writer *writer, int arch, const uint8_t *verdicts,
+                         const bpf_label *ends, bpf_label common)
 {
-    struct search search = {.count = 0};
+    struct search search;
     uint8_t weights[COMMON];
 
+    search.count = 0;
     memset(weights, 1, COMMON);
     for (size_t i = 0; i < HOT; i++) {
         if (hot[i][arch] < COMMON)
@@ -244,19 +253,23 @@ static bpf_label put_own(struct bpf_writer *writer, int arch, const uint8_t *ver
     return bpf_search(writer, search.ranges, search.count);
 }
 
-// The rows are resolved for both tables at compile time. The program is not: there would have to be one for each set
-// of 14 capabilities. Writing it takes some 10 us; loading it 0.15 us for each instruction (the JIT), and 1 us for
-// each one that a number passes on average: the kernel walks through the filter once for each number of both tables,
-// to learn which calls need no filter at all. Hence the trees, and the part that the tables share.
+// The rows are resolved for both tables at compile time. The program is not: there would have to be one for
+// each set of 13 capabilities. Writing it takes some 6 us, which compile_filter(), for profiles of any kind,
+// takes ten times; loading it 0.15 us for each instruction (the JIT), and 1 us for each one that a number
+// passes on average: the kernel walks through the filter once for each number of both tables, to learn which
+// calls need no filter at all. Hence the trees, and the part that the tables share.
 int profile_default(const struct profile_for *to, struct sock_filter *out, size_t max)
 {
     struct bpf_writer writer = {.out = out, .max = max};
     bpf_label ends[VERDICTS];
+    bool counts[WHENS];
     uint8_t verdicts[ARCHES][NUMBERS];
     const uint32_t arches[ARCHES] = {calls_audit(CALLS_OWN), calls_audit(CALLS_COMPAT)};
 
+    for (int when = 0; when < WHENS; when++)
+        counts[when] = holds(to, (enum when)when);
     for (int arch = 0; arch < ARCHES; arch++)
-        judge(to, arch, verdicts[arch]);
+        judge(counts, arch, verdicts[arch]);
     put_verdicts(&writer, ends);
     bpf_label common = put_common(&writer, verdicts[0], ends);
     // A table of calls of which nothing is known: no kernel of this architecture has a third, and a

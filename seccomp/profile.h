@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The built-in seccomp filter: what a payload in somebody else's kernel objects must never do. It has the meaning of
-// the container engines' default profile, and rows of our own. INTERFACE.md, "What a root is not"; seccomp(2). Which
-// calls and why: profile_calls.h.
+// The built-in seccomp filter: what a payload in somebody else's kernel objects must never do. It has the
+// meaning of the container engines' default profile, and rows of our own. INTERFACE.md, "What a root is
+// not"; seccomp(2). Which calls and why: profile_calls.h.
 #ifndef SECCOMP_PROFILE_H
 #define SECCOMP_PROFILE_H
 

@@ -4,7 +4,7 @@
 // defined. The meaning is that of the container engines' default profile (moby/profiles,
 // seccomp/default.json, 2026, with the calls of Linux up to 6.13); what differs from it says so. A call
 // without a row, and a number without a call, is answered with ENOSYS. Of several rows of one call the last
-// that holds counts.
+// that holds counts. Arm's own calls, whose numbers are above all others, are profile.c's.
 // clang-format off
 
 // -- always ------------------------------------------------------------------------------------
@@ -90,8 +90,7 @@ ALLOWED(waitid) ALLOWED(waitpid) ALLOWED(write) ALLOWED(writev)
 // Ours: a terminal is the host's, and what is typed into it is run outside (CVE-2017-5226, CVE-2023-28100).
 ROW(ioctl, ALWAYS, TTY)
 
-// AF_VSOCK reaches the hypervisor, AF_ALG a kernel's crypto that a page cache was written through
-// (CVE-2026-31431).
+// AF_VSOCK reaches the hypervisor; by AF_ALG the page cache of read-only files was written (CVE-2026-31431).
 ROW(socket, ALWAYS, FAMILY)
 
 // Execution domains of long ago are bugs that nobody looks for.
@@ -153,8 +152,9 @@ ROW(clock_settime, TIME, ALLOW)
 ROW(clock_settime64, TIME, ALLOW)
 ROW(vhangup, TTY_CONFIG, ALLOW)
 
-// Opens any inode of the file system that ROOT lies on, outside of ROOT too.
-ROW(open_by_handle_at, READ_SEARCH, ALLOW)
+// Ours: it opens any inode of the file system that ROOT lies on, outside of ROOT too. The engines let whoever
+// has CAP_DAC_READ_SEARCH do so.
+REFUSED(open_by_handle_at)
 
 // Ours: processes of the same uid are the host's when the payload has no pid or user namespace of its own.
 ROW(ptrace, TRACES, ALLOW)

@@ -23,7 +23,8 @@ static const struct {
 };
 enum { CALLS = sizeof(calls) / sizeof(*calls) };
 
-static const uint32_t library[CALLS_ARCHES] = {SCMP_ARCH_X86_64, SCMP_ARCH_X86, SCMP_ARCH_AARCH64, SCMP_ARCH_ARM};
+static const uint32_t library[CALLS_ARCHES] = {SCMP_ARCH_X86_64, SCMP_ARCH_X86, SCMP_ARCH_AARCH64,
+                                               SCMP_ARCH_ARM};
 
 static int find(int arch, const char *name)
 {
@@ -48,7 +49,8 @@ static void every_row_is_found(void **state)
 
 static void nothing_else_is_found(void **state)
 {
-    static const char *const bad[] = {"", "rea", "readd", "Read", " read", "read ", "~", "zzz", "__NR_read", "_"};
+    static const char *const bad[] = {"",      "rea", "readd", "Read",      " read",
+                                      "read ", "~",   "zzz",   "__NR_read", "_"};
     (void)state;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
@@ -97,7 +99,8 @@ static void the_headers_agree(void **state)
     print_message("%d numbers are those of the kernel's headers\n", known);
 }
 
-// In both directions. Names that a table has not got are answered with negative numbers of the library's own.
+// In both directions. Names that a table has not got are answered with negative numbers of the library's
+// own.
 static void libseccomp_agrees(void **state)
 {
     int known = 0, named = 0;
