@@ -64,7 +64,7 @@ build/dynamic/unit/%: test/unit/%.c build/dynamic/libinroot.a Makefile
 	$(DYN_CC) $(DYN_FLAGS) -o $@ $< build/dynamic/libinroot.a -lcmocka $(LIBS) $(PEER)
 
 # What the tables and filters of seccomp/ are compared with; never linked into inroot.
-build/dynamic/unit/test_calls: PEER = -lseccomp
+build/dynamic/unit/test_calls build/dynamic/unit/test_seccomp_differential: PEER = -lseccomp
 build/dynamic/unit/test_profile_engines: PEER = -lseccomp
 
 # -- fuzzing: the same sources, watched by libFuzzer -------------------------------------------

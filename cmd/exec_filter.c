@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -23,7 +22,7 @@
 enum { OWN, CALLERS }; // places of a become_filter
 
 static struct become_filter filter;
-static char *text; // of the profile or program
+static char text[OCI_PROFILE_BYTES_MAX + 1]; // of the profile or program
 static size_t text_size;
 
 // -- the caller's ------------------------------------------------------------------------------
@@ -33,20 +32,23 @@ static const char *name_of(const struct plan *p)
     return p->filter_value + (p->filter == FILTER_PROGRAM ? strlen("bpf:") : 0);
 }
 
-// A FIFO or a terminal behind a name must not hold us up; a pipe that was handed over is the caller's wish.
+// A FIFO or a terminal behind a name must not hold us up; a pipe that was handed over is the
+// caller's wish.
 static int open_source(const struct plan *p)
 {
     const char *name = name_of(p);
     struct stat st;
-    AUTO_CLOSE int fd = p->filter_fd >= 0 ? fd_copy(p->filter_fd)
-                                          : open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    AUTO_CLOSE int fd = p->filter_fd >= 0
+                            ? fd_copy(p->filter_fd)
+                            : open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return err_at("open", name);
     if (fstat(fd, &st) != 0)
         return err_at("fstat", name);
     if (!S_ISREG(st.st_mode) && !(S_ISFIFO(st.st_mode) && p->filter_fd >= 0))
         return err_because("seccomp", name, EINVAL,
-                           p->filter_fd >= 0 ? "neither a regular file nor a pipe" : "not a regular file");
+                           p->filter_fd >= 0 ? "neither a regular file nor a pipe"
+                                             : "not a regular file");
     return fd_take(&fd);
 }
 
@@ -55,9 +57,6 @@ static int read_source(const struct plan *p, size_t max)
     AUTO_CLOSE int fd = open_source(p);
     if (fd < 0)
         return fd;
-    text = malloc(max + 1);
-    if (text == NULL)
-        return err_at("malloc", name_of(p));
     ssize_t size = fd_read_all(fd, text, max + 1, "seccomp");
     if (size < 0)
         return err_at("read", name_of(p));
@@ -74,7 +73,8 @@ static int compile_profile(const struct plan *p, struct become_program *to)
         return count;
     count = compile_filter(&profile.to, to->code, BPF_MAXINSNS);
     if (count < 0)
-        return err_because("seccomp", name_of(p), -count, "the profile takes more than 4096 instructions");
+        return err_because("seccomp", name_of(p), -count,
+                           "the profile takes more than 4096 instructions");
     to->flags = profile.flags;
     return count;
 }
@@ -99,7 +99,8 @@ int exec_filter_read(const struct plan *p)
 // The word of ARGUMENTS that POINTER points into.
 static char **find_word(char **arguments, const char *pointer)
 {
-    while (*arguments != NULL && !(pointer >= *arguments && pointer <= *arguments + strlen(*arguments)))
+    while (*arguments != NULL &&
+           !(pointer >= *arguments && pointer <= *arguments + strlen(*arguments)))
         arguments++;
     return arguments;
 }
@@ -108,7 +109,7 @@ int exec_filter_hand_on(const struct plan *p, char **arguments)
 {
     static char word[64]; // [--seccomp=][bpf:]fd:N
     struct text t = {.data = word, .size = sizeof(word)};
-    if (text == NULL)
+    if (p->filter_value == NULL)
         return 0;
     int fd = fd_of_bytes(text, text_size, "seccomp");
     if (fd < 0 || fcntl(fd, F_SETFD, 0) != 0)
@@ -130,8 +131,8 @@ static uint32_t kernel_version(void)
     struct utsname system;
     uint64_t major, minor;
     const char *rest;
-    if (uname(&system) != 0 || !num_prefix(system.release, UINT16_MAX, &major, &rest) || *rest != '.' ||
-        !num_prefix(rest + 1, UINT16_MAX, &minor, &rest))
+    if (uname(&system) != 0 || !num_prefix(system.release, UINT16_MAX, &major, &rest) ||
+        *rest != '.' || !num_prefix(rest + 1, UINT16_MAX, &minor, &rest))
         return 0;
     return PROFILE_KERNEL(major, minor);
 }

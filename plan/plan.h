@@ -101,7 +101,6 @@ struct plan {
     bool new_privs; // --no-new-privs=off
     enum plan_filter filter;
     const char *filter_value; // of the latter two: as the user wrote it, [bpf:]FILE or [bpf:]fd:N
-    int filter_fd;            // of fd:N, else -1
 
     // The payload.
     const char *workdir; // NULL: /
@@ -116,6 +115,7 @@ struct plan {
     int pass_fd[PASS_FDS_MAX];
     unsigned pass_fd_count;
     int status_fd, sync_fd, args_fd; // numbers that the caller gave, else -1
+    int filter_fd;                   // of --seccomp=[bpf:]fd:N, else -1
     bool init, die_with_parent, new_session, dry_run;
 };
 

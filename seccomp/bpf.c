@@ -31,23 +31,24 @@ static bpf_label put_jump(struct bpf_writer *writer, bpf_label to)
     return put_plain(writer, BPF_JMP | BPF_JA, (uint32_t)(writer->used - to));
 }
 
-// An instruction that does the same as the one at label TO, among the last 250: a return of the same value, or a
-// jump there. 0 if there is none.
+// An instruction that does the same as the one at label TO, among the last 250: a return of the
+// same value, or a jump there. 0 if there is none.
 static bpf_label find_twin(const struct bpf_writer *writer, bpf_label to)
 {
     const struct sock_filter *end = writer->out + writer->max, *target = end - to;
     for (bpf_label label = writer->used; label > 0 && writer->used - label < 250; label--) {
         const struct sock_filter *at = end - label;
-        if (at->code == (BPF_RET | BPF_K) ? target->code == at->code && target->k == at->k
-                                          : at->code == (BPF_JMP | BPF_JA) && label - 1 - at->k == to)
+        if (at->code == (BPF_RET | BPF_K)
+                ? target->code == at->code && target->k == at->k
+                : at->code == (BPF_JMP | BPF_JA) && label - 1 - at->k == to)
             return label;
     }
     return 0;
 }
 
-// A branch reaches 255 instructions; what lies further gets a plain jump on the way, or is a return and written
-// again, which takes one step less. The reach is one less than that, as the jump for the branch's other side may
-// still come in between.
+// A branch reaches 255 instructions; what lies further gets a plain jump on the way, or is a return
+// and written again, which takes one step less. The reach is one less than that, as the jump for
+// the branch's other side may still come in between.
 static bpf_label put_near(struct bpf_writer *writer, bpf_label to)
 {
     if (writer->used - to < UINT8_MAX || writer->used > writer->max)
@@ -112,6 +113,11 @@ bpf_label bpf_search(struct bpf_writer *writer, struct bpf_range *ranges, size_t
         i = low < 2 ? 2 : low;
     }
     return ranges[0].to;
+}
+
+void bpf_take_back(struct bpf_writer *writer, bpf_label label)
+{
+    writer->used = label;
 }
 
 int bpf_finish(struct bpf_writer *writer)

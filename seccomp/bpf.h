@@ -43,9 +43,13 @@ bpf_label bpf_and(struct bpf_writer *writer, uint32_t mask, bpf_label next);
 bpf_label bpf_branch(struct bpf_writer *writer, uint16_t test, uint32_t value, bpf_label yes,
                      bpf_label no);
 
-// Looks the loaded word up in a search tree, in which the heavy ranges have the short ways. RANGES are COUNT > 0, ascending, and start at
-// 0; they are used up. The result can be a label of RANGES: nothing is written for a single range.
+// Looks the loaded word up in a search tree, in which the heavy ranges have the short ways. RANGES
+// are COUNT > 0, ascending, and start at 0; they are used up. The result can be a label of RANGES:
+// nothing is written for a single range.
 bpf_label bpf_search(struct bpf_writer *writer, struct bpf_range *ranges, size_t count);
+
+// Forgets what was written after LABEL, which nothing may lead to.
+void bpf_take_back(struct bpf_writer *writer, bpf_label label);
 
 // Moves the program to the start of OUT. Returns its number of instructions, or -E2BIG if it did
 // not fit or the kernel would not take so many.

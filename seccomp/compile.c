@@ -16,6 +16,7 @@ enum {
     CALLS_MAX = 1024,  // numbers with rules, of one table
     ANSWERS_MAX = 256, // different actions of one profile
     COMMON = 256,      // how much more often the calls below are made than others
+    OWN = 4, // and how much more those count that have a range of their own, which others pass by
     X32_BIT = 0x40000000,
     X32_OLD_FIRST = 512, // before Linux 5.4 x32's own calls are taken without the bit, too
     X32_OLD_LAST = 547,
@@ -26,7 +27,8 @@ static const struct {
     uint32_t arch, count;
     uint16_t number[16];
 } common[] = {
-    // read, write, close, fstat, mmap, sendto, recvfrom, futex, clock_gettime, epoll_wait, openat, newfstatat
+    // read, write, close, fstat, mmap, sendto, recvfrom, futex, clock_gettime, epoll_wait, openat,
+    // newfstatat
     {AUDIT_ARCH_X86_64, 12, {0, 1, 3, 5, 9, 44, 45, 202, 228, 232, 257, 262}},
     {AUDIT_ARCH_I386, 14, {3, 4, 6, 192, 197, 240, 256, 265, 295, 300, 369, 371, 403, 422}},
     {AUDIT_ARCH_AARCH64, 12, {22, 56, 57, 63, 64, 79, 80, 98, 113, 206, 207, 222}},
@@ -96,7 +98,8 @@ static bool is_sound(const struct compile_rule *rule)
 }
 
 // A rule that always holds ends the list, and what doesn't change the answer is no part of it.
-static struct call judge(const struct compile_rule **rule, size_t rules, uint32_t fallback, bool narrow)
+static struct call judge(const struct compile_rule **rule, size_t rules, uint32_t fallback,
+                         bool narrow)
 {
     struct call call = {.rule = rule, .rules = rules, .otherwise = fallback, .narrow = narrow};
     for (size_t i = 0; i < rules; i++) {
@@ -144,7 +147,7 @@ static int collect(const struct compile_profile *p, const struct compile_table *
         if (!is_sound(work.rule[i]))
             return -EINVAL;
     }
-    qsort(work.rule, table->rules, sizeof(work.rule[0]), compare_rules);
+    qsort(work.rule, table->rules, sizeof(const struct compile_rule *), compare_rules);
     work.calls = 0;
     for (size_t i = 0, end; i < table->rules; i = end) {
         for (end = i + 1; end < table->rules && work.rule[end]->number == work.rule[i]->number;)
@@ -167,17 +170,29 @@ struct rest {
 };
 enum { RESTS = 6 };
 
-static void find_rest(const struct compile_profile *p, const struct compile_table *table, struct rest rest[RESTS])
+static uint32_t action_of_rest(const struct compile_profile *p, const struct compile_table *table,
+                               uint32_t number)
 {
-    uint32_t above = table->newest + 1, newer = p->newer;
-    bool x86_64 = table->arch == AUDIT_ARCH_X86_64;
-    uint32_t old_x32 = above > X32_OLD_FIRST ? above : X32_OLD_FIRST;
-    rest[0] = (struct rest){0, p->fallback};
-    rest[1] = (struct rest){above, newer};
-    rest[2] = (struct rest){old_x32, x86_64 && above <= X32_OLD_FIRST ? p->x32 : newer};
-    rest[3] = (struct rest){above <= X32_OLD_FIRST ? X32_OLD_LAST + 1 : old_x32, newer};
-    rest[4] = (struct rest){X32_BIT, x86_64 ? p->x32 : newer};
-    rest[5] = (struct rest){UINT32_MAX, SECCOMP_RET_ALLOW};
+    bool old_x32 = number >= X32_OLD_FIRST && number <= X32_OLD_LAST;
+    if (number == UINT32_MAX)
+        return SECCOMP_RET_ALLOW;
+    if (table->arch == AUDIT_ARCH_X86_64 && (old_x32 || number >= X32_BIT))
+        return p->x32;
+    return number > table->newest ? p->newer : p->fallback;
+}
+
+static void find_rest(const struct compile_profile *p, const struct compile_table *table,
+                      struct rest rest[RESTS])
+{
+    uint32_t from[RESTS] = {0,       X32_OLD_FIRST, X32_OLD_LAST + 1,
+                            X32_BIT, UINT32_MAX,    table->newest + 1};
+    for (size_t i = RESTS - 1; i > 0 && from[i - 1] > from[i]; i--) {
+        uint32_t lower = from[i];
+        from[i] = from[i - 1];
+        from[i - 1] = lower;
+    }
+    for (size_t i = 0; i < RESTS; i++)
+        rest[i] = (struct rest){from[i], action_of_rest(p, table, from[i])};
 }
 
 static uint32_t weight_of(uint32_t arch, uint32_t from, uint32_t to)
@@ -186,7 +201,7 @@ static uint32_t weight_of(uint32_t arch, uint32_t from, uint32_t to)
     for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++) {
         for (size_t k = 0; common[i].arch == arch && k < common[i].count; k++) {
             if (common[i].number[k] >= from && common[i].number[k] < to)
-                weight += COMMON;
+                weight += to - from == 1 ? OWN * COMMON : COMMON;
         }
     }
     return weight;
@@ -209,7 +224,8 @@ static void add_gap(const struct rest rest[RESTS], uint32_t from, uint32_t to)
     }
 }
 
-static int put_table(const struct compile_profile *p, const struct compile_table *table, bpf_label *to)
+static int put_table(const struct compile_profile *p, const struct compile_table *table,
+                     bpf_label *to)
 {
     struct rest rest[RESTS];
     if (table->newest >= X32_BIT - 1)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// A profile, as data, becomes a program for seccomp(2). A call's verdict depends on its architecture, its
-// number and its arguments. Where several rules of one number apply, the answer is libseccomp's (2.5): the first
-// rule without conditions, else the one with the highest first argument; of one argument equality goes before
-// less before greater, and the narrower limit or the higher value first. On 32-bit architectures only the low
-// halves of arguments and values count. The call -1 is one that a tracer wants skipped: always allowed.
+// A profile, as data, becomes a program for seccomp(2). A call's verdict depends on its
+// architecture, its number and its arguments. Where several rules of one number apply, the answer
+// is libseccomp's (2.5): the first rule without conditions, else the one with the highest first
+// argument; of one argument equality goes before less before greater, and the narrower limit or the
+// higher value first. On 32-bit architectures only the low halves of arguments and values count.
+// The call -1 is one that a tracer wants skipped: always allowed.
 #ifndef SECCOMP_COMPILE_H
 #define SECCOMP_COMPILE_H
 
@@ -43,9 +44,9 @@ struct compile_profile {
     size_t tables;
 };
 
-// Writes the program into OUT, which has room for MAX instructions: how many there are, -E2BIG if they don't
-// fit or the kernel would not take so many, -EINVAL if the profile is none. Nothing is recorded. Makes no
-// system call; the same profile gives the same instructions.
+// Writes the program into OUT, which has room for MAX instructions: how many there are, -E2BIG if
+// they don't fit or the kernel would not take so many, -EINVAL if the profile is none. Nothing is
+// recorded. Makes no system call; the same profile gives the same instructions.
 int compile_filter(const struct compile_profile *p, struct sock_filter *out, size_t max);
 
 #endif

@@ -15,8 +15,8 @@ struct node {
     bpf_label own; // once it is written
 };
 
-// A number gets a test of its own where it has one part in SHARE of the weight. COST is the sum of the squares
-// of the ways, as the longest ones are those to be avoided.
+// A number gets a test of its own where it has one part in SHARE of the weight. COST is the sum of
+// the squares of the ways, as the longest ones are those to be avoided.
 struct tree {
     struct node node[DISPATCH_MAX];
     size_t nodes;
@@ -44,7 +44,8 @@ static uint64_t weight_of(const struct part *part)
     return sum;
 }
 
-static void settle(struct tree *tree, struct side *side, const struct dispatch_range *range, uint64_t depth)
+static void settle(struct tree *tree, struct side *side, const struct dispatch_range *range,
+                   uint64_t depth)
 {
     side->label = range->to;
     tree->cost += range->weight * depth * depth;
@@ -57,8 +58,8 @@ static bool is_single(const struct part *part, size_t i)
     return i + 1 < part->count && part->range[i + 1].from - part->range[i].from == 1;
 }
 
-// A test for equality pays where the number has a good share of the weight, or where both of its sides are the
-// same. The heaviest one; COUNT if there is none.
+// A test for equality pays where the number has a good share of the weight, or where both of its
+// sides are the same. The heaviest one; COUNT if there is none.
 static size_t find_single(const struct part *part, uint64_t weight, uint64_t share)
 {
     size_t best = part->count;
@@ -77,7 +78,8 @@ static void take_out(struct part *part, size_t i)
     size_t gone = i > 0 && part->range[i - 1].to == part->range[i + 1].to ? 2 : 1;
     if (gone == 2)
         part->range[i - 1].weight += part->range[i + 1].weight;
-    memmove(&part->range[i], &part->range[i + gone], (part->count - i - gone) * sizeof(*part->range));
+    memmove(&part->range[i], &part->range[i + gone],
+            (part->count - i - gone) * sizeof(*part->range));
     part->count -= gone;
 }
 
@@ -96,7 +98,8 @@ static size_t find_middle(const struct part *part, uint64_t weight)
 
 // -- the tree ----------------------------------------------------------------------------------
 
-// Puts a test where PART is, and what remains to be told apart in its place. Returns how many parts more there are.
+// Puts a test where PART is, and what remains to be told apart in its place. Returns how many parts
+// more there are.
 static size_t divide(struct tree *tree, struct part *part)
 {
     uint64_t weight = weight_of(part);
@@ -118,7 +121,8 @@ static size_t divide(struct tree *tree, struct part *part)
     return 1;
 }
 
-static void plan(struct tree *tree, uint64_t share, const struct dispatch_range *ranges, size_t count)
+static void plan(struct tree *tree, uint64_t share, const struct dispatch_range *ranges,
+                 size_t count)
 {
     memcpy(scratch, ranges, count * sizeof(*ranges));
     tree->nodes = 0;
@@ -154,7 +158,8 @@ static bpf_label put_tree(struct bpf_writer *writer, struct tree *tree)
 }
 
 // Which share is the best depends on the profile.
-bpf_label dispatch_search(struct bpf_writer *writer, const struct dispatch_range *ranges, size_t count)
+bpf_label dispatch_search(struct bpf_writer *writer, const struct dispatch_range *ranges,
+                          size_t count)
 {
     static const uint8_t shares[] = {3, 2, 4, 6, 1};
     struct tree *best = &trees[0], *next = &trees[1];

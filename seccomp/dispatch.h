@@ -18,6 +18,7 @@ enum { DISPATCH_MAX = 2100 }; // ranges of one search
 
 // Looks the loaded word up. RANGES are 0 < COUNT <= DISPATCH_MAX, ascending, and start at 0.
 // The result can be a label of RANGES: nothing is written for a single range. Not reentrant.
-bpf_label dispatch_search(struct bpf_writer *writer, const struct dispatch_range *ranges, size_t count);
+bpf_label dispatch_search(struct bpf_writer *writer, const struct dispatch_range *ranges,
+                          size_t count);
 
 #endif

@@ -3,9 +3,8 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
+#include <sys/random.h>
 
 #include "sys/err.h"
 #include "sys/num.h"
@@ -31,20 +30,21 @@ void oci_start(const char *source)
 // Cuts what is too long, unlike text_add(): words of a profile are as long as they like.
 static void add(struct text *t, const char *word)
 {
-    size_t n = strnlen(word, t->size - 1 - t->length);
+    size_t n = strlen(word), room = t->size - 1 - t->length;
+    n = n < room ? n : room;
     memcpy(t->data + t->length, word, n);
     t->length += n;
 }
 
 // What comes from the profile is one line of plain text in the end.
-static int refuse(int number, struct text *t)
+static int refuse(struct text *t)
 {
     text_end(t);
     for (char *s = now.reason; *s != '\0'; s++) {
         if (*s < ' ' || *s > '~')
             *s = '?';
     }
-    return err_because("seccomp", now.source, number, now.reason);
+    return err_because("seccomp", now.source, EINVAL, now.reason);
 }
 
 void oci_at(const char *name, size_t i)
@@ -74,13 +74,13 @@ int oci_no(const char *field, const char *reason, const char *word)
     add(&t, now.place[0] != '\0' || field != NULL ? ": " : "");
     add(&t, reason);
     add(&t, word != NULL ? word : "");
-    return refuse(EINVAL, &t);
+    return refuse(&t);
 }
 
 // -- text --------------------------------------------------------------------------------------
 
-// jansson's integers end at 2^63 - 1. What is beyond, as far as 64 bits go, is handed to it as a string that
-// starts with this character.
+// jansson's integers end at 2^63 - 1. What is beyond, as far as 64 bits go, is handed to it as a
+// string that starts with this character.
 static const char mark = '\x7f';
 
 static bool is_large(const char *digits, size_t n)
@@ -93,7 +93,14 @@ static bool is_large(const char *digits, size_t n)
     return num_decimal(copy, UINT64_MAX, &value) && value > INT64_MAX;
 }
 
-// Copies TEXT with large numbers marked; TO has room for one byte in six more. Returns how many bytes.
+static bool is_of_number(char c)
+{
+    static const char characters[] = "+-.eE0123456789";
+    return memchr(characters, c, sizeof(characters) - 1) != NULL;
+}
+
+// Copies TEXT with large numbers marked; TO has room for one byte in six more. Returns how many
+// bytes.
 static size_t mark_large(const char *text, size_t size, char *to)
 {
     size_t used = 0;
@@ -105,8 +112,7 @@ static size_t mark_large(const char *text, size_t size, char *to)
         else if (quoted && text[i] == '\\' && i + 1 < size)
             n = 2;
         else if (!quoted)
-            while (text[i] != '"' && i + n < size && strchr("+-.eE0123456789", text[i]) != NULL &&
-                   memchr("+-.eE0123456789", text[i + n], 15) != NULL)
+            while (i + n < size && is_of_number(text[i]) && is_of_number(text[i + n]))
                 n++;
         bool large = !quoted && is_large(text + i, n);
         if (large) {
@@ -130,30 +136,31 @@ bool oci_number(const json_t *value, uint64_t *number)
     return json_integer_value(value) >= 0;
 }
 
+// Where jansson has no memory it often has no words either.
 static int refuse_text(const json_error_t *error)
 {
     struct text t = {.data = now.reason, .size = sizeof(now.reason)};
-    text_add(&t, "line ");
+    if (error->text[0] == '\0' || json_error_code(error) == json_error_out_of_memory)
+        return err_no("seccomp", now.source, ENOMEM);
+    add(&t, "line ");
     text_number(&t, error->line > 0 ? (uint64_t)error->line : 1);
-    text_add(&t, ", column ");
+    add(&t, ", column ");
     text_number(&t, error->column > 0 ? (uint64_t)error->column : 0);
-    text_add(&t, ": ");
+    add(&t, ": ");
     add(&t, error->text);
-    return refuse(json_error_code(error) == json_error_out_of_memory ? ENOMEM : EINVAL, &t);
+    return refuse(&t);
 }
 
 int oci_parse(const char *text, size_t size, json_t **object)
 {
+    static char marked[OCI_BYTES_MAX + OCI_BYTES_MAX / 6];
     json_error_t error;
-    char *marked = malloc(size + size / 6 + 1);
-    if (marked == NULL)
-        return err_at("seccomp", now.source);
     now.marked = false;
     // A seed of its own choice jansson would read from /dev/urandom.
-    const uint32_t *random = (const uint32_t *)getauxval(AT_RANDOM);
-    json_object_seed(random != NULL ? *random | 1 : 1);
+    uint32_t seed = 0;
+    (void)getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
+    json_object_seed(seed | 1);
     *object = json_loadb(marked, mark_large(text, size, marked), JSON_REJECT_DUPLICATES, &error);
-    free(marked);
     return *object != NULL ? 0 : refuse_text(&error);
 }
 
@@ -169,10 +176,12 @@ static bool has_type(const json_t *value, int type)
 // What engines have in their templates, from which they make a profile for each container.
 static void hint_at_template(const char *name)
 {
-    static const char *const names[] = {"archMap", "includes", "excludes", "comment", "name", "errno", "defaultErrno"};
+    static const char *const names[] = {"archMap", "includes", "excludes",    "comment",
+                                        "name",    "errno",    "defaultErrno"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(name, names[i]) == 0)
-            err_hint("this is a container engine's template; a profile of the OCI runtime specification is what an "
+            err_hint("this is a container engine's template; a profile of the OCI runtime "
+                     "specification is what an "
                      "engine makes of it, see linux.seccomp in a container's config.json");
     }
 }
@@ -186,7 +195,8 @@ int oci_fields(const json_t *object, const struct oci_field *fields, const json_
         return oci_no(NULL, "not an object", NULL);
     for (size_t i = 0; fields[i].name != NULL; i++)
         values[i] = NULL;
-    json_object_foreach((json_t *)object, key, value) {
+    json_object_foreach((json_t *)object, key, value)
+    {
         size_t i = 0;
         while (fields[i].name != NULL && strcmp(fields[i].name, key) != 0)
             i++;

@@ -10,6 +10,8 @@
 
 struct json_t;
 
+enum { OCI_BYTES_MAX = 1 << 20 };
+
 struct oci_field {
     const char *name;
     int type; // of jansson; an integer can be any number of 64 bits
@@ -19,12 +21,14 @@ struct oci_field {
 // Errors are about SOURCE from here on.
 void oci_start(const char *source);
 
-// Parses TEXT into *OBJECT, the caller's to release. -EINVAL or -ENOMEM, recorded.
+// Parses TEXT, of OCI_BYTES_MAX at most, into *OBJECT, the caller's to release. -EINVAL or -ENOMEM,
+// recorded.
 int oci_parse(const char *text, size_t size, struct json_t **object);
 
-// Sets VALUES, one for each of FIELDS (the last has no name), to what OBJECT has there; NULL for none and for null.
-// Any other field is refused. -EINVAL, recorded.
-int oci_fields(const struct json_t *object, const struct oci_field *fields, const struct json_t **values);
+// Sets VALUES, one for each of FIELDS (the last has no name), to what OBJECT has there; NULL for
+// none and for null. Any other field is refused. -EINVAL, recorded.
+int oci_fields(const struct json_t *object, const struct oci_field *fields,
+               const struct json_t **values);
 
 // The number of an integer field, if it is not negative.
 bool oci_number(const struct json_t *value, uint64_t *number);
@@ -33,7 +37,8 @@ bool oci_number(const struct json_t *value, uint64_t *number);
 void oci_at(const char *name, size_t i);
 void oci_leave(void);
 
-// Refuses FIELD (NULL: where we are) for REASON, which ends with WORD if there is one: recorded, -EINVAL.
+// Refuses FIELD (NULL: where we are) for REASON, which ends with WORD if there is one: recorded,
+// -EINVAL.
 int oci_no(const char *field, const char *reason, const char *word);
 
 #endif

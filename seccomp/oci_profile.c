@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "seccomp/calls.h"
-#include "seccomp/oci_json.h"
 #include "seccomp/oci_rules.h"
 #include "sys/err.h"
 
@@ -69,8 +68,14 @@ static const struct word {
     const char *name;
     unsigned value;
 } operators[] = {
-    {"SCMP_CMP_NE", OP_NE}, {"SCMP_CMP_LT", OP_LT}, {"SCMP_CMP_LE", OP_LE}, {"SCMP_CMP_EQ", OP_EQ},
-    {"SCMP_CMP_GE", OP_GE}, {"SCMP_CMP_GT", OP_GT}, {"SCMP_CMP_MASKED_EQ", OP_MASKED_EQ}, {NULL, 0},
+    {"SCMP_CMP_NE", OP_NE},
+    {"SCMP_CMP_LT", OP_LT},
+    {"SCMP_CMP_LE", OP_LE},
+    {"SCMP_CMP_EQ", OP_EQ},
+    {"SCMP_CMP_GE", OP_GE},
+    {"SCMP_CMP_GT", OP_GT},
+    {"SCMP_CMP_MASKED_EQ", OP_MASKED_EQ},
+    {NULL, 0},
 };
 
 // TSYNC has no meaning here: there is one thread.
@@ -84,14 +89,18 @@ static const struct word flags[] = {
 // Those of other machines can't occur under this kernel; x32 is closed, and no table of its own.
 enum { ELSEWHERE = CALLS_ARCHES };
 static const struct word architectures[] = {
-    {"SCMP_ARCH_X86_64", CALLS_X86_64},  {"SCMP_ARCH_X86", CALLS_I386},         {"SCMP_ARCH_X32", ELSEWHERE},
-    {"SCMP_ARCH_AARCH64", CALLS_AARCH64}, {"SCMP_ARCH_ARM", CALLS_ARM},         {"SCMP_ARCH_MIPS", ELSEWHERE},
-    {"SCMP_ARCH_MIPS64", ELSEWHERE},     {"SCMP_ARCH_MIPS64N32", ELSEWHERE},    {"SCMP_ARCH_MIPSEL", ELSEWHERE},
-    {"SCMP_ARCH_MIPSEL64", ELSEWHERE},   {"SCMP_ARCH_MIPSEL64N32", ELSEWHERE},  {"SCMP_ARCH_PPC", ELSEWHERE},
-    {"SCMP_ARCH_PPC64", ELSEWHERE},      {"SCMP_ARCH_PPC64LE", ELSEWHERE},      {"SCMP_ARCH_S390", ELSEWHERE},
-    {"SCMP_ARCH_S390X", ELSEWHERE},      {"SCMP_ARCH_PARISC", ELSEWHERE},       {"SCMP_ARCH_PARISC64", ELSEWHERE},
-    {"SCMP_ARCH_RISCV64", ELSEWHERE},    {"SCMP_ARCH_LOONGARCH64", ELSEWHERE},  {"SCMP_ARCH_M68K", ELSEWHERE},
-    {"SCMP_ARCH_SH", ELSEWHERE},         {"SCMP_ARCH_SHEB", ELSEWHERE},         {NULL, 0},
+    {"SCMP_ARCH_X86_64", CALLS_X86_64},   {"SCMP_ARCH_X86", CALLS_I386},
+    {"SCMP_ARCH_X32", ELSEWHERE},         {"SCMP_ARCH_AARCH64", CALLS_AARCH64},
+    {"SCMP_ARCH_ARM", CALLS_ARM},         {"SCMP_ARCH_MIPS", ELSEWHERE},
+    {"SCMP_ARCH_MIPS64", ELSEWHERE},      {"SCMP_ARCH_MIPS64N32", ELSEWHERE},
+    {"SCMP_ARCH_MIPSEL", ELSEWHERE},      {"SCMP_ARCH_MIPSEL64", ELSEWHERE},
+    {"SCMP_ARCH_MIPSEL64N32", ELSEWHERE}, {"SCMP_ARCH_PPC", ELSEWHERE},
+    {"SCMP_ARCH_PPC64", ELSEWHERE},       {"SCMP_ARCH_PPC64LE", ELSEWHERE},
+    {"SCMP_ARCH_S390", ELSEWHERE},        {"SCMP_ARCH_S390X", ELSEWHERE},
+    {"SCMP_ARCH_PARISC", ELSEWHERE},      {"SCMP_ARCH_PARISC64", ELSEWHERE},
+    {"SCMP_ARCH_RISCV64", ELSEWHERE},     {"SCMP_ARCH_LOONGARCH64", ELSEWHERE},
+    {"SCMP_ARCH_M68K", ELSEWHERE},        {"SCMP_ARCH_SH", ELSEWHERE},
+    {"SCMP_ARCH_SHEB", ELSEWHERE},        {NULL, 0},
 };
 
 static const struct word *find_word(const struct word *words, const json_t *value)
@@ -104,27 +113,31 @@ static const struct word *find_word(const struct word *words, const json_t *valu
 
 // -- parts of a profile ------------------------------------------------------------------------
 
-// The action of a profile or a rule, with its errno, which is EPERM unless named.
-static int take_action(const json_t *word, const json_t *errno_value, const char *name, const char *errno_name,
-                       const struct action **found, uint32_t *action)
+// The action of a profile or a rule, with its errno, which is EPERM unless named. NULL: recorded.
+static const struct action *take_action(const json_t *word, const json_t *errno_value,
+                                        const char *name, const char *errno_name, uint32_t *action)
 {
     const char *text = json_string_value(word);
-    *found = NULL;
+    const struct action *found = NULL;
     for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
         if (strcmp(actions[i].name, text) == 0)
-            *found = &actions[i];
+            found = &actions[i];
     }
-    if (strcmp(text, "SCMP_ACT_NOTIFY") == 0)
-        return oci_no(name, "SCMP_ACT_NOTIFY needs a listener, and there is none here", NULL);
-    if (*found == NULL)
-        return oci_no(name, "no such action: ", text);
     uint64_t number = EPERM;
-    if (errno_value != NULL && (*found)->errno_max == 0)
-        return oci_no(errno_name, "no errno goes with ", text);
-    if (errno_value != NULL && (!oci_number(errno_value, &number) || number > (*found)->errno_max))
-        return oci_no(errno_name, "out of range for ", text);
-    *action = (*found)->action | ((*found)->errno_max != 0 ? (uint32_t)number : 0);
-    return 0;
+    if (strcmp(text, "SCMP_ACT_NOTIFY") == 0)
+        oci_no(name, "SCMP_ACT_NOTIFY needs a listener, and there is none here", NULL);
+    else if (found == NULL)
+        oci_no(name, "no such action: ", text);
+    else if (errno_value != NULL && found->errno_max == 0)
+        oci_no(errno_name, "no errno goes with ", text);
+    else if (errno_value != NULL &&
+             (!oci_number(errno_value, &number) || number > found->errno_max))
+        oci_no(errno_name, "out of range for ", text);
+    else {
+        *action = found->action | (found->errno_max != 0 ? (uint32_t)number : 0);
+        return found;
+    }
+    return NULL;
 }
 
 static int take_flags(struct oci_profile *p, const json_t *list)
@@ -150,7 +163,8 @@ static int take_architectures(const json_t *list, bool *compat)
         const struct word *word = find_word(architectures, json_array_get(list, i));
         oci_at("architectures", i);
         if (word == NULL)
-            return oci_no(NULL, "no such architecture: ", json_string_value(json_array_get(list, i)));
+            return oci_no(NULL,
+                          "no such architecture: ", json_string_value(json_array_get(list, i)));
         *compat |= word->value == CALLS_COMPAT;
         oci_leave();
     }
@@ -198,9 +212,10 @@ static int take_args(const json_t *list, struct compile_arg *arg, unsigned *coun
     return 0;
 }
 
-// Where one argument has several conditions, runc makes each condition of the list a rule of its own.
-static const char *add_rules(const json_t *name, uint32_t action, const struct compile_arg *arg, unsigned count,
-                             bool twice)
+// Where one argument has several conditions, runc makes each condition of the list a rule of its
+// own.
+static const char *add_rules(const json_t *name, uint32_t action, const struct compile_arg *arg,
+                             unsigned count, bool twice)
 {
     const char *text = json_string_value(name), *no = NULL;
     size_t n = json_string_length(name);
@@ -214,14 +229,16 @@ static const char *add_rules(const json_t *name, uint32_t action, const struct c
 static int take_call(const struct oci_profile *p, const json_t *object)
 {
     const json_t *field[sizeof(call_fields) / sizeof(call_fields[0])];
-    const struct action *found;
     struct compile_arg arg[CONDITIONS_MAX];
     unsigned count = 0;
     bool twice = false;
     uint32_t action;
     int error = oci_fields(object, call_fields, field);
-    if (error < 0 || (error = take_action(field[ACTION], field[ERRNO], "action", "errnoRet", &found, &action)) < 0 ||
-        (error = take_args(field[ARGS], arg, &count, &twice)) < 0)
+    if (error < 0)
+        return error;
+    if (take_action(field[ACTION], field[ERRNO], "action", "errnoRet", &action) == NULL)
+        return -EINVAL;
+    if ((error = take_args(field[ARGS], arg, &count, &twice)) < 0)
         return error;
     if (json_array_size(field[NAMES]) == 0)
         return oci_no("names", "empty", NULL);
@@ -232,7 +249,8 @@ static int take_call(const struct oci_profile *p, const json_t *object)
             return oci_no(NULL, "not the name of a call", NULL);
         oci_rules_name(json_string_value(name), json_string_length(name));
         // Redundant, and libseccomp would refuse it: runc leaves it out.
-        const char *no = action == p->to.fallback ? NULL : add_rules(name, action, arg, count, twice);
+        const char *no =
+            action == p->to.fallback ? NULL : add_rules(name, action, arg, count, twice);
         if (no != NULL)
             return oci_no(NULL, no, NULL);
         oci_leave();
@@ -259,7 +277,8 @@ int oci_profile_take(struct oci_profile *p, const json_t *object, const char *so
     const json_t *field[sizeof(profile_fields) / sizeof(profile_fields[0])];
     const struct action *fallback;
     bool compat = false;
-    *p = (struct oci_profile){.to = {.other_arch = SECCOMP_RET_KILL_PROCESS, .x32 = SECCOMP_RET_ERRNO | ENOSYS}};
+    *p = (struct oci_profile){
+        .to = {.other_arch = SECCOMP_RET_KILL_PROCESS, .x32 = SECCOMP_RET_ERRNO | ENOSYS}};
     oci_start(source);
     int error = oci_fields(object, profile_fields, field);
     if (error < 0)
@@ -268,9 +287,12 @@ int oci_profile_take(struct oci_profile *p, const json_t *object, const char *so
         if (json_string_length(field[i]) > 0)
             return oci_no(profile_fields[i].name, "there is no listener here", NULL);
     }
-    if ((error = take_action(field[DEFAULT_ACTION], field[DEFAULT_ERRNO], "defaultAction", "defaultErrnoRet",
-                             &fallback, &p->to.fallback)) < 0 ||
-        (error = take_flags(p, field[FLAGS])) < 0 || (error = take_architectures(field[ARCHITECTURES], &compat)) < 0)
+    fallback = take_action(field[DEFAULT_ACTION], field[DEFAULT_ERRNO], "defaultAction",
+                           "defaultErrnoRet", &p->to.fallback);
+    if (fallback == NULL)
+        return -EINVAL;
+    if ((error = take_flags(p, field[FLAGS])) < 0 ||
+        (error = take_architectures(field[ARCHITECTURES], &compat)) < 0)
         return error;
     p->to.newer = fallback->permissive ? p->to.fallback : SECCOMP_RET_ERRNO | ENOSYS;
     oci_rules_start(compat);

@@ -27,7 +27,7 @@ static const uint8_t kinds[256] = {
     [BPF_STX] = STORE,
     [BPF_RET | BPF_K] = END,
     [BPF_RET | BPF_A] = END,
-    [BPF_ALU | BPF_ADD | BPF_K] = PLAIN,
+    [BPF_ALU | BPF_ADD] = PLAIN, // with BPF_K, which is 0 too
     [BPF_ALU | BPF_ADD | BPF_X] = PLAIN,
     [BPF_ALU | BPF_SUB | BPF_K] = PLAIN,
     [BPF_ALU | BPF_SUB | BPF_X] = PLAIN,
@@ -66,19 +66,30 @@ static enum kind kind_of(const struct sock_filter *i)
 static const char *check_one(const struct sock_filter *i, size_t rest)
 {
     switch (kind_of(i)) {
-    case UNKNOWN: return "not an instruction of seccomp filters";
-    case DATA: return i->k % 4 == 0 && i->k < sizeof(struct seccomp_data) ? NULL : "no word of struct seccomp_data";
-    case SHIFT: return i->k < 32 ? NULL : "a shift of 32 bits or more";
-    case DIVISOR: return i->k != 0 ? NULL : "a division by zero";
+    case UNKNOWN:
+        return "not an instruction of seccomp filters";
+    case DATA:
+        return i->k % 4 == 0 && i->k < sizeof(struct seccomp_data)
+                   ? NULL
+                   : "no word of struct seccomp_data";
+    case SHIFT:
+        return i->k < 32 ? NULL : "a shift of 32 bits or more";
+    case DIVISOR:
+        return i->k != 0 ? NULL : "a division by zero";
     case STORE:
-    case FETCH: return i->k < BPF_MEMWORDS ? NULL : "no such word of memory";
-    case JUMP: return i->k < rest ? NULL : "a jump out of the program";
-    case BRANCH: return i->jt < rest && i->jf < rest ? NULL : "a jump out of the program";
-    default: return NULL;
+    case FETCH:
+        return i->k < BPF_MEMWORDS ? NULL : "no such word of memory";
+    case JUMP:
+        return i->k < rest ? NULL : "a jump out of the program";
+    case BRANCH:
+        return i->jt < rest && i->jf < rest ? NULL : "a jump out of the program";
+    default:
+        return NULL;
     }
 }
 
-// Each word of memory that is fetched must have been stored on every way there. The words that are, as bits.
+// Each word of memory that is fetched must have been stored on every way there. The words that are,
+// as bits.
 static const char *check_memory(const struct sock_filter *code, size_t count, size_t *at)
 {
     static uint16_t stored[BPF_MAXINSNS];
@@ -87,7 +98,9 @@ static const char *check_memory(const struct sock_filter *code, size_t count, si
     for (size_t i = 0; i < count; i++) {
         now &= stored[i];
         switch (kind_of(&code[i])) {
-        case STORE: now |= (uint16_t)(1U << code[i].k); break;
+        case STORE:
+            now |= (uint16_t)(1U << code[i].k);
+            break;
         case FETCH:
             *at = i;
             if ((now & 1U << code[i].k) == 0)
@@ -102,7 +115,8 @@ static const char *check_memory(const struct sock_filter *code, size_t count, si
             stored[i + 1 + code[i].jf] &= now;
             now = UINT16_MAX;
             break;
-        default: break;
+        default:
+            break;
         }
     }
     return NULL;
@@ -129,10 +143,12 @@ int raw_read(const void *bytes, size_t size, const char *source, struct sock_fil
     static char reason[128];
     struct text t = {.data = reason, .size = sizeof(reason)};
     size_t count = size / sizeof(*out), at;
+    if (count == 0 || size > BPF_MAXINSNS * sizeof(*out))
+        return err_because("seccomp", source, size < sizeof(*out) ? EINVAL : E2BIG,
+                           "the program has not 1 to 4096 instructions of 8 bytes");
     if (size % sizeof(*out) != 0)
-        return err_because("seccomp", source, EINVAL, "the length of the program is not a multiple of 8");
-    if (count == 0 || count > BPF_MAXINSNS)
-        return err_because("seccomp", source, count == 0 ? EINVAL : E2BIG, "the program has not 1 to 4096 instructions");
+        return err_because("seccomp", source, EINVAL,
+                           "the length of the program is not a multiple of 8");
     memcpy(out, bytes, size);
     const char *no = raw_check(out, count, &at);
     if (no == NULL)
