@@ -36,8 +36,10 @@ static uint64_t bounding_set(const struct enter *e)
 
 // -- the parts ---------------------------------------------------------------------------------
 
-static int new_session(void)
+int become_session(const struct plan *p)
 {
+    if (!p->new_session)
+        return 0;
     if (setsid() >= 0)
         return 0;
     // A leader of a process group can't; in its parent's group it is none. Where that is another
@@ -155,7 +157,7 @@ static int die_with_parent(const struct plan *p)
 {
     if (!p->die_with_parent)
         return 0;
-    if (!plan_stays(p))
+    if (!plan_stays(p) || plan_forks_late(p))
         return start_die_with(start_parent());
     return p->init ? 0 : monitor_die_with(); // below pid 1 the kernel sees to it
 }
@@ -176,9 +178,7 @@ int become_filtered(struct become_filter *filter)
 int become_payload(const struct enter *e, struct become_filter *filter)
 {
     const struct plan *p = e->plan;
-    int error = p->new_session ? new_session() : 0;
-    if (error == 0)
-        error = set_limits(p);
+    int error = set_limits(p);
     if (error < 0)
         return error;
     if (!p->new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

@@ -12,10 +12,13 @@ struct become_filter {
     struct sock_filter code[BPF_MAXINSNS];
 };
 
-// Makes this process what the plan says the payload is: session, limits, no_new_privs, ids, capabilities;
+// Makes this process what the plan says the payload is: limits, no_new_privs, ids, capabilities;
 // then proves it by reading all of it back, and by trying to become root again. -errno, recorded.
 // The filter is loaded by become_filtered(), unless only the privileges that are lost here can load it.
 int become_payload(const struct enter *e, struct become_filter *filter);
+
+// --new-session, in the process that will be the payload. -errno, recorded.
+int become_session(const struct plan *p);
 
 // Loads the filter; only execve, the report of its failure and _exit follow. -errno, recorded.
 int become_filtered(struct become_filter *filter);
