@@ -102,8 +102,9 @@ static int set_ids(const struct enter *e)
     if (p->groups != GROUPS_KEEP && may_set_groups(e) && syscall(SYS_setgroups, p->group_count, p->group) != 0) {
         // A caller may be in a namespace where it is denied; then there must be none (verify_groups()).
         int error = err_at("setgroups", NULL);
+        bool none = error == -EPERM && p->group_count == 0 && verify_groups(e) == 0;
         err_hint("--groups=keep lets the payload keep the caller's supplementary groups");
-        if (error != -EPERM || p->group_count > 0 || verify_groups(e) < 0)
+        if (!none)
             return error;
         err_forget();
     }

@@ -85,7 +85,7 @@ static int open_target(const struct plan *p, int *pidfd)
         error = number_of(p, *pidfd, &number);
     if (error < 0)
         return error;
-    return proc_open_file(proc_path(path, "", number, "/ns"), O_RDONLY | O_DIRECTORY);
+    return proc_open_file(proc_path(path, "", number, "/ns"), O_PATH | O_DIRECTORY);
 }
 
 // A pidfd becomes readable when the process ends: its number can't have been given to another before that.

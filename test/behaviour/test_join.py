@@ -1,0 +1,556 @@
+# SPDX-License-Identifier: MIT
+"""--join and --target: every type, every way to name it, who may, and what is refused."""
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+from conftest import (INROOT, ROOT_CALLER, Running, as_user, assert_fails, exec_in, inroot, marked, need_root,
+                      need_tool, need_userns, ordinary, private_mounts, report_in, run, status_of, wait_until)
+from joining import (ALL, HOST, OF_HOST, OF_ROOT, OF_USER, RANGE, STAYING, TYPES, Sources, container, expected,
+                     joined, namespaces, nested)
+
+sources = pytest.mark.parametrize("way", Sources.WAYS)
+types = pytest.mark.parametrize("kind", TYPES)
+BUSY = ("/bin/sh", "-c")
+
+
+@pytest.fixture
+def target(bbox, unchanged_host):
+    """A container of root's with all namespaces of its own and other ids: its pid."""
+    with container(bbox, *OF_ROOT) as pid:
+        yield pid
+
+
+@pytest.fixture
+def own(bbox, unchanged_host):
+    """One of an ordinary user, or of who runs the tests."""
+    with container(bbox, *OF_USER, **ordinary()) as pid:
+        yield pid
+
+
+def without_mounts(seen):
+    return {kind: name for kind, name in seen.items() if kind != "mnt"}
+
+
+# -- every type, by everything that names it ---------------------------------------------------
+
+@need_root
+@sources
+@types
+def test_type(bbox, target, kind, way):
+    """One namespace is the target's, the others are the caller's; mounts are new ones, or the target's."""
+    root = "/" if kind == "mnt" else bbox
+    with Sources(way, target) as source:
+        opts = source.options(kind)
+        with joined(root, *opts, pass_fds=source.fds) as (_, seen):
+            wanted = expected(namespaces(target), kind)
+            assert without_mounts(seen) == without_mounts(wanted)
+            assert (seen["mnt"] == wanted["mnt"]) == (kind == "mnt")
+            assert seen["mnt"] != HOST["mnt"]
+
+
+@need_root
+@sources
+def test_all_types(target, way):
+    """As root, who is nobody in there: all but user first, then user."""
+    with Sources(way, target) as source:
+        opts = source.options(*TYPES)
+        with joined("/", *opts, pass_fds=source.fds) as (_, seen):
+            assert seen == namespaces(target)
+
+
+@need_userns
+@sources
+def test_all_types_as_the_owner(own, way):
+    """As a user, who is nobody before: user first."""
+    with Sources(way, own) as source:
+        opts = source.options(*TYPES)
+        with joined("/", *opts, pass_fds=source.fds, **ordinary()) as (_, seen):
+            assert seen == namespaces(own)
+
+
+@need_root
+@need_userns
+def test_all_types_of_a_users_container_as_root(own):
+    with joined("/", *ALL, f"--target={own}") as (box, seen):
+        assert seen == namespaces(own)
+
+
+@need_root
+def test_container_that_shares_the_ids(bbox, unchanged_host):
+    kinds = [kind for kind in TYPES if kind != "user"]
+    with container(bbox, *OF_HOST) as pid:
+        with joined("/", *(f"--join={kind}" for kind in kinds), f"--target={pid}") as (_, seen):
+            assert seen == namespaces(pid)
+
+
+@need_userns
+@need_tool("unshare")
+def test_nested_user_namespace(bbox, unchanged_host):
+    """A grandchild of the caller's: its owner is the child's root."""
+    with nested(("-Ur",), ("-Urn",)) as pid:
+        with joined(bbox, "--join=user", "--join=net", f"--target={pid}") as (_, seen):
+            there = namespaces(pid)
+            assert (seen["user"], seen["net"]) == (there["user"], there["net"])
+
+
+@need_root
+def test_network_alone(bbox, unchanged_host):
+    """The usual case: a network namespace by name, all else the caller's."""
+    with container(bbox, "--unshare=net,pid") as pid:
+        proc = exec_in(bbox, *BUSY, "ip link | grep -c ^[0-9]", opts=[f"--join=net:/proc/{pid}/ns/net"])
+        assert (proc.returncode, proc.stdout) == (0, "1\n"), proc
+
+
+@need_root
+def test_order_of_the_options_does_not_matter(target):
+    for opts in (ALL, ALL[::-1]):
+        with joined("/", *opts, f"--target={target}") as (_, seen):
+            assert seen == namespaces(target)
+
+
+@need_root
+def test_own_namespaces_are_entered_again(bbox, unchanged_host):
+    kinds = ("net", "ipc", "uts", "cgroup", "time", "pid")
+    with joined(bbox, *(f"--join={kind}:/proc/self/ns/{kind}" for kind in kinds)) as (_, seen):
+        assert without_mounts(seen) == without_mounts(HOST)
+
+
+# -- where ROOT is -----------------------------------------------------------------------------
+
+@need_root
+def test_root_of_the_joined_namespace(bbox, target, scratch):
+    """ROOT / is taken as it is; any other is a path in there, entered as ever."""
+    proc, records = status_of("exec", "--join=mnt", f"--target={target}", "/", *BUSY, "cat /etc/inside; pwd")
+    assert (proc.returncode, proc.stdout) == (0, "inside\n/\n"), proc
+    entered = next(r for r in records if r["type"] == "entered")
+    assert (entered["method"], entered["pivot"], entered["fallback"]) == ("joined", None, None)
+    opts = ["--join=mnt", f"--target={target}"]
+    run("cp", "-a", bbox / "bin", scratch)
+    proc, records = status_of("exec", *opts, scratch, *BUSY, "true")
+    assert_fails(proc, 125, "open-root", "ENOENT")
+    (bbox / "mnt/bin").mkdir()
+    run("cp", "-a", *(bbox / "bin").iterdir(), bbox / "mnt/bin")
+    for root in ("/mnt", "mnt", "/mnt/../mnt/."):
+        proc, records = status_of("exec", *opts, root, *BUSY, "ls /", cwd=scratch)
+        assert (proc.returncode, proc.stdout) == (0, "bin\n"), proc
+        assert next(r for r in records if r["type"] == "entered")["method"] == "pivot"
+    for kind in (["--ro"], ["--overlay=tmpfs"], ["--enter=chroot"], ["--pivot=stacked"]):
+        proc = exec_in("/mnt", *BUSY, "ls /", opts=[*opts, *kind])
+        assert (proc.returncode, proc.stdout) == (0, "bin\n"), (kind, proc)
+
+
+@need_root
+def test_methods_named_by_the_user(target):
+    for opts, method in ((["--enter=pivot"], "pivot"), (["--enter=chroot"], "chroot"),
+                         (["--pivot=stacked"], "pivot"), ([], "joined")):
+        proc, records = status_of("exec", "--join=mnt", f"--target={target}", *opts, "/", "/bin/true")
+        assert proc.returncode == 0, proc
+        assert next(r for r in records if r["type"] == "entered")["method"] == method
+
+
+@need_root
+def test_root_of_the_host_and_a_foreign_user_namespace(bbox, target, own):
+    """The mounts are copied into a namespace of the joined one's, where all are locked."""
+    for pid in (target, own):
+        with joined(bbox, "--join=user", f"--target={pid}") as (_, seen):
+            assert seen["user"] == namespaces(pid)["user"]
+            assert seen["mnt"] not in (HOST["mnt"], namespaces(pid)["mnt"])
+
+
+@need_root
+@private_mounts
+def test_procfs_in_the_root(bbox, scratch):
+    """One of the caller's processes is refused as ever; that of the joined pid namespace is what one joins for."""
+    with container(bbox, *OF_HOST) as pid:
+        opts = ["--join=pid", f"--target={pid}"]
+        run("mount", "-t", "proc", "proc", bbox / "proc")
+        assert_fails(exec_in(bbox, "/bin/true", opts=opts), 125, "check /proc", "the caller's own pid namespace")
+        run("umount", bbox / "proc")
+        run("nsenter", f"--pid=/proc/{pid}/ns/pid", "mount", "-t", "proc", "proc", bbox / "proc")
+        proc = exec_in(bbox, *BUSY, "cat /proc/1/comm /proc/$$/comm; true", opts=opts)
+        assert proc.returncode == 0 and proc.stdout.split() == ["sleep", "sh"], proc
+        assert exec_in(bbox, "/bin/true").returncode == 0, "and it shows nobody of the caller's"
+
+
+# -- who the payload is ------------------------------------------------------------------------
+
+@need_root
+@pytest.mark.parametrize("opts,ids", [([], [0, 0]), (["--user=5"], [5, 5]), (["--user=5:6"], [5, 6])], ids=str)
+def test_ids(target, opts, ids):
+    seen = report_in("/", *ALL, f"--target={target}", *opts)
+    assert (seen["uids"], seen["gids"], seen["groups"]) == ([ids[0]] * 3, [ids[1]] * 3, [])
+    assert seen["nnp"] == 1 and seen["seccomp"] == 2 and seen["dumpable"] == 1
+    assert (seen["caps"]["permitted"] != 0) == (ids == [0, 0])
+
+
+@need_root
+def test_ids_seen_from_outside(target):
+    with Running("exec", *ALL, f"--target={target}", "--user=7:8", "--groups=9,10", "/", "/bin/sigprint") as box:
+        pid = box.record("payload")["pid"]
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        assert f"Uid:\t{RANGE + 7}\t{RANGE + 7}\t" in status and f"Gid:\t{RANGE + 8}\t" in status
+        assert f"Groups:\t{RANGE + 9} {RANGE + 10} \n" in status
+        helper = pathlib.Path(f"/proc/{box.proc.pid}/status").read_text()
+        assert f"Uid:\t{RANGE + 7}\t" in helper and "CapPrm:\t0000000000000000\n" in helper
+        box.proc.terminate()
+        assert box.proc.wait(10) == 42
+
+
+@need_root
+def test_id_that_is_not_mapped(target):
+    opts = [*ALL, f"--target={target}"]
+    assert_fails(exec_in("/", "/bin/true", opts=[*opts, "--user=70000"]), 125, "--user", "is not mapped")
+    assert_fails(exec_in("/", "/bin/true", opts=[*opts, "--groups=70000"]), 125, "--groups", "is not mapped")
+
+
+@need_root
+def test_namespace_without_0(bbox, unchanged_host):
+    maps = [f"--map-users=5:{RANGE}:10", f"--map-groups=5:{RANGE}:10", "--user=5"]
+    with container(bbox, "--unshare=pid,user", *maps) as pid:
+        opts = ["--join=user", "--join=mnt", f"--target={pid}"]
+        text = assert_fails(exec_in("/", "/bin/true", opts=opts), 125, "--user", "is not mapped")
+        assert "--user=UID:GID" in text
+        seen = report_in("/", *opts, "--user=6")
+        assert (seen["uids"], seen["gids"], seen["caps"]["permitted"]) == ([6] * 3, [6] * 3, 0)
+
+
+@need_root
+@need_userns
+def test_groups(own, bbox):
+    """A map of one line: groups can't be cleared, and are not kept unless asked."""
+    opts = ["--join=user", f"--target={own}"]
+    kw = as_user(groups=[4, 5])
+    text = assert_fails(exec_in(bbox, "/bin/true", opts=opts, **kw), 125)
+    assert "--groups=keep" in text
+    assert len(report_in(bbox, *opts, "--groups=keep", **kw)["groups"]) == 2
+    assert report_in(bbox, *opts, **as_user())["groups"] == []
+    assert report_in(bbox, *opts)["uids"] == [0] * 3
+
+
+@need_root
+def test_other_callers_are_refused(bbox, target, own):
+    for pid, kw in ((target, as_user()), (own, as_user(1001, 1001))):
+        text = assert_fails(exec_in("/", "/bin/true", opts=[*ALL, f"--target={pid}"], **kw), 125, "EACCES")
+        assert "CAP_SYS_PTRACE" in text
+    fd = os.open(f"/proc/{target}/ns/user", os.O_RDONLY)
+    proc = exec_in(bbox, "/bin/true", opts=[f"--join=user:fd:{fd}"], pass_fds=[fd], **as_user())
+    os.close(fd)
+    assert "or as its owner" in assert_fails(proc, 125, "setns", "EPERM")
+
+
+@need_root
+@need_userns
+def test_other_types_need_the_user_namespace(bbox, own):
+    opts = ["--join=net", f"--target={own}"]
+    assert "--join=user" in assert_fails(exec_in(bbox, "/bin/true", opts=opts, **as_user()), 125, "setns", "EPERM")
+    assert exec_in(bbox, "/bin/true", opts=[*opts, "--join=user"], **as_user()).returncode == 0
+
+
+@need_userns
+def test_own_user_namespace(bbox, unchanged_host):
+    text = assert_fails(exec_in(bbox, "/bin/true", opts=["--join=user:/proc/self/ns/user"]), 125, "setns", "EINVAL")
+    assert "already" in text
+
+
+@need_root
+@pytest.mark.parametrize("maps", [["--map-root-user"], ["--map-users=0:1000:9", "--map-groups=0:1000:9"],
+                                  ["--unshare=user"]], ids=" ".join)
+def test_own_user_namespace_in_a_joined_network(bbox, maps, unchanged_host):
+    with container(bbox, "--unshare=net,pid") as pid:
+        with joined(bbox, "--join=net", "--join=pid", f"--target={pid}", *maps) as (_, seen):
+            there = namespaces(pid)
+            assert (seen["net"], seen["pid"]) == (there["net"], there["pid"]) and seen["user"] != HOST["user"]
+
+
+# -- what is not there any more, or is something else ------------------------------------------
+
+def a_dead_process():
+    proc = subprocess.Popen(["sleep", "1000"])
+    pidfd = os.pidfd_open(proc.pid)
+    proc.kill()
+    return proc, pidfd
+
+
+def test_dead_targets(bbox, unchanged_host):
+    """Ended and not waited for; waited for; a number that nobody has."""
+    proc, pidfd = a_dead_process()
+    wait_until(lambda: pathlib.Path(f"/proc/{proc.pid}/stat").read_text().split(") ")[1][0] == "Z")
+    for reaped in (False, True):
+        for target in (f"fd:{pidfd}", proc.pid):
+            got = exec_in(bbox, "/bin/true", opts=["--join=net", f"--target={target}"], pass_fds=[pidfd])
+            assert_fails(got, 125, "open-join", "ESRCH")
+        if not reaped:
+            proc.wait()
+    os.close(pidfd)
+
+
+@need_root
+def test_number_that_is_another_process_by_now(bbox, unchanged_host):
+    """A pidfd stays with its process, whoever has the number afterwards."""
+    last = pathlib.Path("/proc/sys/kernel/ns_last_pid")
+    program = f"""
+import os, subprocess, sys
+proc = subprocess.Popen(["sleep", "1000"])
+pidfd = os.pidfd_open(proc.pid)
+proc.kill(); proc.wait()
+with open({str(last)!r}, "w") as file:
+    file.write(str(proc.pid - 1))
+other = subprocess.Popen(["sleep", "1000"])
+print(other.pid == proc.pid, flush=True)
+got = subprocess.run([sys.argv[1], "exec", "--join=net", f"--target=fd:{{pidfd}}", sys.argv[2], "/bin/true"],
+                     pass_fds=[pidfd])
+other.kill()
+sys.exit(got.returncode)
+"""
+    # In a pid namespace of its own nobody else takes the number.
+    got = subprocess.run(["unshare", "--mount", "--pid", "--fork", "--mount-proc", "/usr/bin/python3", "-c", program,
+                          INROOT, str(bbox)], capture_output=True, text=True, timeout=30)
+    if got.stdout != "True\n":
+        pytest.skip("needs kernel.ns_last_pid to give a number twice")
+    assert_fails(got, 125, "--target", "the process has ended", "ESRCH")
+
+
+def odd_sources(scratch):
+    (scratch / "file").write_text("x")
+    os.mkfifo(scratch / "fifo")
+    return {str(scratch): "no namespace", scratch / "file": "no namespace", scratch / "fifo": "no namespace",
+            "/dev/null": "no namespace", "/proc/self/status": "no namespace", scratch / "none": "ENOENT",
+            "/proc/self/ns/uts": "another type", "/proc/self/ns": "no namespace"}
+
+
+def test_sources_that_are_something_else(bbox, scratch, unchanged_host):
+    for source, text in odd_sources(scratch).items():
+        got = exec_in(bbox, "/bin/true", opts=[f"--join=net:{source}"], timeout=10)
+        assert_fails(got, 125, "open-join", text)
+
+
+def test_descriptors_that_are_something_else(bbox, scratch, unchanged_host):
+    fds = [os.open(name, os.O_RDONLY) for name in ("/", "/dev/null", "/proc/self/ns/uts")]
+    fds += [os.open("/proc/self/ns/net", os.O_PATH | os.O_NOFOLLOW), *os.pipe(), os.pidfd_open(os.getpid())]
+    for fd in fds:
+        got = exec_in(bbox, "/bin/true", opts=[f"--join=net:fd:{fd}"], pass_fds=[fd])
+        assert_fails(got, 125, "open-join")
+        if fd != fds[-1]:
+            got = exec_in(bbox, "/bin/true", opts=["--join=net", f"--target=fd:{fd}"], pass_fds=[fd])
+            assert_fails(got, 125, "open-join", "no pidfd")
+    for fd in fds:
+        os.close(fd)
+
+
+def test_target_of_another_pid_namespace(bbox, unchanged_host):
+    """A pidfd whose process has no number where we are."""
+    outside = os.pidfd_open(os.getpid())
+    got = subprocess.run(["unshare", *([] if ROOT_CALLER else ["-Ur"]), "--mount", "--pid", "--fork", "--mount-proc",
+                          INROOT, "exec", "--join=net", f"--target=fd:{outside}", bbox,
+                          "/bin/true"], pass_fds=[outside], capture_output=True, text=True, timeout=20)
+    os.close(outside)
+    if "unshare" in got.stderr:
+        pytest.skip("needs unshare: " + got.stderr)
+    assert_fails(got, 125, "--target", "not one of this pid namespace")
+
+
+@need_root
+def test_pid_namespace_without_a_pid_1(bbox, unchanged_host):
+    with container(bbox, "--unshare=pid,net") as pid:
+        fd = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY)
+    got = exec_in(bbox, "/bin/true", opts=[f"--join=pid:fd:{fd}"], pass_fds=[fd])
+    os.close(fd)
+    assert "its pid 1 has ended" in assert_fails(got, 125, "fork", "ENOMEM")
+
+
+# -- usage -------------------------------------------------------------------------------------
+
+USAGE = [
+    (["--join=net"], "there is no --target"),
+    (["--join=net:"], "empty"),
+    (["--join="], "no such namespace"),
+    (["--join=nets:/x"], "no such namespace"),
+    (["--join=net,uts:/x"], "no such namespace"),
+    (["--join=mount:/x"], "no such namespace"),
+    (["--join=net:/x", "--join=net:/y"], "named before"),
+    (["--target=1"], "no --join without a SOURCE"),
+    (["--target=1", "--join=net:/x"], "no --join without a SOURCE"),
+    (["--join=net", "--target=1", "--target=1"], "given before"),
+    (["--join=net", "--target=0"], "--target"),
+    (["--join=net", "--target=-1"], "--target"),
+    (["--join=net", "--target=01"], "--target"),
+    (["--join=net", "--target=2147483648"], "--target"),
+    (["--join=net", "--target=self"], "--target"),
+    (["--join=net", "--target="], "--target"),
+    (["--join=net", "--target=fd:99"], "EBADF"),
+    (["--join=net", "--target=fd:"], "--target"),
+    (["--join=net:fd:99"], "EBADF"),
+    (["--join=net:fd:x"], "--join"),
+    (["--join=net:fd:0", "--join=uts:fd:0"], "named twice"),
+    (["--join=net:fd:0", "--pass-fd=0"], "named twice"),
+    (["--join=net:fd:0", "--join=uts", "--target=fd:0"], "named twice"),
+    (["--join=net:/x", "--unshare=net"], "--unshare"),
+    (["--join=pid:/x", "--unshare=pid"], "--unshare"),
+    (["--join=pid:/x", "--init"], "pid 1"),
+    (["--join=user:/x", "--unshare=user"], "--unshare"),
+    (["--join=user:/x", "--map-root-user"], "--map"),
+    (["--join=user:/x", "--map-auto"], "--map"),
+    (["--join=uts:/x", "--hostname=x"], "--unshare=uts"),
+    (["--join=net:/x", "--sysctl=net.ipv4.ip_forward=1"], "--unshare"),
+    (["--join=mnt:/x", "--overlay=/a:/b"], "--overlay"),
+    (["--join=mnt:/x", "--enter=joined"], "no such method"),
+]
+
+
+@pytest.mark.parametrize("opts,text", USAGE, ids=lambda v: " ".join(v) if isinstance(v, list) else None)
+def test_usage(bbox, opts, text, unchanged_host):
+    assert_fails(exec_in(bbox, "/bin/true", opts=opts), 125, "usage", text)
+
+
+@pytest.mark.parametrize("root,opts,text", [("fd:0", [], "a path in there"), ("/", ["--ro"], "as it is"),
+                                            ("//", ["--overlay=tmpfs"], "as it is")], ids=str)
+def test_usage_of_mounts(root, opts, text):
+    assert_fails(exec_in(root, "/bin/true", opts=["--join=mnt:/x", *opts]), 125, "usage", text)
+
+
+def test_unpack_joins_nothing(bbox):
+    assert_fails(inroot("unpack", "--join=net:/proc/self/ns/net", bbox), 2, "unknown option")
+
+
+def test_dry_run(bbox, unchanged_host):
+    proc = exec_in("/", "x", opts=["--dry-run", "--join=net:/nowhere", "--join=user", "--join=mnt", "--join=pid",
+                                   "--target=999999"])
+    assert proc.returncode == 0, proc
+    plan = json.loads(proc.stdout)
+    assert plan["enter"] == ["joined"] and "uid" not in plan
+    assert plan["join"] == [{"type": "net", "source": "/nowhere"}, *({"type": t, "target": "999999"}
+                            for t in ("user", "mnt", "pid"))]
+    steps = plan["steps"]
+    assert [s for s in steps if s in ("open-join", "join", "open-root", "fork", "entered")] == [
+        "open-join", "join", "open-root", "entered", "fork"]
+    plan = json.loads(exec_in(bbox, "x", opts=["--dry-run", "--join=time:/x"]).stdout)
+    assert [s for s in plan["steps"] if s in ("open-join", "join", "open-root", "fork", "change-root")] == [
+        "open-join", "open-root", "join", "fork", "change-root"]
+
+
+# -- descriptors -------------------------------------------------------------------------------
+
+@need_root
+def test_descriptors_of_the_payload(bbox, target):
+    """Those that were consumed are closed; at 0 to 2 there is /dev/null; passed ones stay."""
+    fds = [os.open(name, os.O_RDONLY) for name in ("/", bbox, "/proc/self/ns/mnt", f"/proc/{target}/ns/uts")]
+    fds += [fcntl.fcntl(fds[0], fcntl.F_DUPFD, 900), os.pidfd_open(target)]
+    r, w = os.pipe()
+    seen = report_in("/", *ALL[:4], "--join=uts:fd:%d" % fds[3], f"--target=fd:{fds[5]}", f"--pass-fd={r}",
+                     pass_fds=[*fds, r])
+    assert sorted(seen["fds"], key=int) == ["0", "1", "2", str(r)]
+    seen = report_in(bbox, "--join=net:fd:0", stdin=os.open(f"/proc/{target}/ns/net", os.O_RDONLY))
+    assert seen["fds"]["0"]["rdev"] == [1, 3]
+    seen = report_in(bbox, "--join=net", "--target=fd:0", stdin=os.pidfd_open(target))
+    assert seen["fds"]["0"]["rdev"] == [1, 3]
+    for fd in (*fds, r, w):
+        os.close(fd)
+
+
+@need_root
+@pytest.mark.parametrize("opts", [ALL, ["--join=time"], ["--join=pid"]], ids=" ".join)
+def test_descriptors_of_the_helper_that_stays(bbox, target, opts):
+    """0 to 2, the status descriptor, sockets and the signals: nothing of the host's, nothing of the target's."""
+    root = "/" if "--join=mnt" in opts else bbox
+    leak = os.open("/", os.O_RDONLY)
+    r, w = os.pipe()
+    with Running("exec", *opts, f"--target={target}", f"--pass-fd={r}", root, "/bin/sigprint",
+                 pass_fds=[leak, r]) as box:
+        assert box.record("payload")
+        links = {name: os.readlink(f"/proc/{box.proc.pid}/fd/{name}") for name in
+                 os.listdir(f"/proc/{box.proc.pid}/fd")}
+        expected_kinds = ("pipe:", "socket:", "anon_inode:[signalfd]")
+        assert all(link.startswith(expected_kinds) for link in links.values()) and str(r) not in links, links
+        assert os.readlink(f"/proc/{box.proc.pid}/cwd") == "/"
+        uid = os.stat(f"/proc/{box.proc.pid}/environ").st_uid
+        assert uid == 0, "not dumpable: its files are root's"
+        box.proc.terminate()
+        assert box.proc.wait(10) == 42
+    for fd in (leak, r, w):
+        os.close(fd)
+
+
+# -- where the helper stays --------------------------------------------------------------------
+
+@need_root
+@pytest.mark.parametrize("kind", STAYING)
+def test_status_and_signals(bbox, target, kind):
+    opts = [f"--join={kind}", f"--target={target}"]
+    for code in (0, 1, 7, 125, 255):
+        proc, records = status_of("exec", *opts, bbox, *BUSY, f"exit {code}")
+        assert proc.returncode == code and records[-1] == {"type": "exit", "code": code}, (proc, records)
+    assert [r["type"] for r in records] == ["mounts-ready", "entered", "payload", "exit"]
+    proc, records = status_of("exec", *opts, bbox, *BUSY, "kill -9 $$")
+    assert proc.returncode == 137 and records[-1] == {"type": "exit", "signal": 9}
+    proc, records = status_of("exec", *opts, bbox, "/nothing")
+    assert proc.returncode == 127 and [r["type"] for r in records] == ["mounts-ready", "entered", "error"]
+    with Running("exec", *opts, bbox, "/bin/sigprint") as box:
+        assert box.line() == "ready\n"
+        for number in (1, 2, 10, 12):
+            box.proc.send_signal(number)
+            assert box.line() == f"{number}\n"
+        box.proc.terminate()
+        assert box.proc.wait(10) == 42
+
+
+def sleepers():
+    """Live processes of the test that are `sleep 998`."""
+    found = []
+    for pid in marked():
+        with contextlib.suppress(OSError):
+            if pathlib.Path(f"/proc/{pid}/cmdline").read_bytes() == b"/bin/sleep\x00998\x00":
+                found.append(pid)
+    return found
+
+
+@need_root
+@pytest.mark.parametrize("kind", [*STAYING, "net"])
+@pytest.mark.parametrize("user", [[], ["--user=1000"]], ids=["root", "user"])
+def test_die_with_parent(bbox, target, kind, user):
+    """The parent is a shell that is killed: helper and payload end too."""
+    opts = [f"--join={kind}", f"--target={target}", "--die-with-parent", *user]
+    with subprocess.Popen(["sh", "-c", '"$@" & echo up; wait', "sh", INROOT, "exec", *opts, bbox, "/bin/sleep",
+                           "998"], stdout=subprocess.PIPE) as shell:
+        alive = wait_until(sleepers)
+        assert len(alive) == 1
+        shell.kill()
+    assert wait_until(lambda: not sleepers())
+    # We are its reaper now; the pid namespace that it joined ends no sooner.
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(alive[0], 0)
+
+
+@need_root
+def test_new_session(bbox, target):
+    """With a joined pid namespace the payload is the leader, not the helper that stays."""
+    seen = report_in(bbox, "--join=pid", f"--target={target}", "--new-session")
+    assert seen["sid"] == seen["pid"] == seen["pgid"]
+
+
+@need_root
+def test_sync(bbox, target):
+    """While it waits for the parent nothing of it is in the joined pid namespace, and SIGTERM ends it."""
+    r, w = os.pipe()
+    with Running("exec", *ALL, f"--target={target}", f"--sync-fd={r}", "/", "/bin/true", pass_fds=[r]) as box:
+        assert box.record("mounts-ready")
+        inside = [pid for pid in os.listdir("/proc") if pid.isdigit() and
+                  namespaces_or_none(pid) == namespaces(target)["pid"]]
+        assert inside == [str(target)]
+        box.proc.terminate()
+        assert box.proc.wait(10) == -signal.SIGTERM
+    os.close(r)
+    os.close(w)
+
+
+def namespaces_or_none(pid):
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return None
