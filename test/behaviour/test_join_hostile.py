@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from conftest import INROOT, SANITIZED, Running, exec_in, need_root, need_static, payloads, run  # noqa: F401
+from conftest import INROOT, Running, exec_in, host_state, need_root, need_static, private_mounts, run
 from joining import OF_HOST, OF_ROOT
 from many_runs import say  # noqa: F401
 from test_escape import copied, digest, mount_proc_for
@@ -24,6 +24,8 @@ DEFAULT_SET = 0xa00425fb  # of a payload with uid 0
 # The container's options; what its root may take from a newcomer, where the kernel lets it trace anybody; the types.
 CONTAINERS = {
     "ids-of-its-own": (OF_ROOT, [], ["user", "pid", "mnt"]),
+    # In sight from the moment when they join, and by then of the same uid.
+    "pids-of-the-host": ([opt.replace("pid,", "") for opt in OF_ROOT] + ["--allow-host-proc"], [], ["user", "mnt"]),
     "ids-of-the-host": (OF_HOST, [f"{DEFAULT_SET | SYS_PTRACE:x}"], ["pid", "mnt"]),
 }
 containers = pytest.mark.parametrize("name", CONTAINERS)
@@ -57,7 +59,8 @@ def hostile(name, root):
     opts, caps, _ = CONTAINERS[name]
     with Running("exec", *opts, "--cap-add=sys_ptrace", root, "/bin/join-hostile", "/bin/static-true", *caps) as box:
         pid = box.record("payload")["pid"]
-        mount_proc_for(pid)
+        if "--allow-host-proc" not in opts:
+            mount_proc_for(pid)
         assert box.line() == "ready\n"
         attacker = Hostile(box, pid)
         attacker.round()
@@ -78,9 +81,13 @@ def sets_of_types(kinds):
 
 
 @containers
-def test_joins(name, bbox, scratch, unchanged_host, say):  # noqa: F811
+@private_mounts
+def test_joins(name, bbox, scratch, say):  # noqa: F811
     prey, kinds = open_to_all(INROOT, scratch), CONTAINERS[name][2]
     before = digest(prey)
+    if name.startswith("pids"):
+        run("mount", "-t", "proc", "proc", bbox / "proc")
+    before_them = host_state(bbox)
     with hostile(name, bbox) as attacker:
         def join(number):
             types = sets_of_types(kinds)[number % 3]
@@ -89,6 +96,7 @@ def test_joins(name, bbox, scratch, unchanged_host, say):  # noqa: F811
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             failed = [proc for proc in pool.map(join, range(JOINS)) if proc.returncode != 0]
         gained, counts = attacker.end()
+    before_them.check(listing=False)
     assert not failed, failed[:3]
     assert not gained and counts["gained"] == 0, (gained, counts)
     assert digest(prey) == before
@@ -96,18 +104,20 @@ def test_joins(name, bbox, scratch, unchanged_host, say):  # noqa: F811
     tried = ", ".join(f"{key.removeprefix('tried ')} {value}" for key, value in counts.items() if "tried" in key)
     say(f"joins into a hostile container with {name}: {JOINS}, gained {counts['gained']}; newcomers seen "
         f"{counts['newcomers']}, before they were the payload {counts['helpers']}; attacks: {tried}")
-    proc = exec_in(bbox, "/bin/static-true", program=prey)
+    proc = exec_in(bbox, "/bin/static-true", opts=["--allow-host-proc"], program=prey)
     assert proc.returncode == 0 and digest(prey) == before
 
 
 @containers
-def test_joins_without_care(name, bbox, scratch, payloads, unchanged_host):  # noqa: F811
+@private_mounts
+def test_joins_without_care(name, bbox, scratch, payloads):
     """The same attacks on a program that does nothing of what the helper does: all of them work."""
     prey = open_to_all(payloads["join-careless"], scratch)
+    if name.startswith("pids"):
+        run("mount", "-t", "proc", "proc", bbox / "proc")
     with hostile(name, bbox) as attacker:
-        user = ["user"] if "user" in CONTAINERS[name][2] else []
         for _ in range(20):
-            run(prey, attacker.pid, "/bin/static-true", *user)
+            run(prey, attacker.pid, "/bin/static-true", *CONTAINERS[name][2])
             attacker.round()
             if attacker.gained >= LOST:
                 break
@@ -115,7 +125,7 @@ def test_joins_without_care(name, bbox, scratch, payloads, unchanged_host):  # n
     assert gained >= LOST, (gained, counts)
 
 
-@containers
+@pytest.mark.parametrize("name", ["ids-of-its-own", "ids-of-the-host"])
 def test_joined_payload_alone(name, bbox, unchanged_host):
     """What the container's root may have of a newcomer is no more than the payload: its set, and no descriptor."""
     opts, _, kinds = CONTAINERS[name]
