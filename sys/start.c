@@ -191,9 +191,10 @@ int start_dumpable(bool on)
 {
     if (prctl(PR_SET_DUMPABLE, on ? 1 : 0, 0, 0, 0) != 0)
         return err_at("prctl", "PR_SET_DUMPABLE");
-    if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != (on ? 1 : 0))
-        return err_because("prctl", "PR_SET_DUMPABLE", EPERM, "it is not what was set");
-    return 0;
+    int got = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+    if (got < 0)
+        return err_at("prctl", "PR_GET_DUMPABLE");
+    return got == (on ? 1 : 0) ? 0 : err_because("prctl", "PR_SET_DUMPABLE", EPERM, "it is not what was set");
 }
 
 #ifdef __PIE__

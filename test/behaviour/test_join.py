@@ -115,6 +115,38 @@ def test_order_of_the_options_does_not_matter(target):
             assert seen == namespaces(target)
 
 
+def new_ones(opts):
+    lists = [opt.partition("=")[2].split(",") for opt in opts if opt.startswith("--unshare=")]
+    return {*sum(lists, []), *(["pid"] if "--init" in opts else [])}
+
+
+@need_root
+@pytest.mark.parametrize("opts", [["--join=pid", "--unshare=time,uts"], ["--join=time", "--unshare=pid,net"],
+                                  ["--join=time", "--init"], ["--join=net", "--unshare=pid,uts", "--init"],
+                                  ["--join=pid", "--no-new-privs=off"], ["--join=user", "--unshare=net"],
+                                  ["--join=pid", "--overlay=tmpfs"], ["--join=user", "--join=pid", "--ro"]], ids=" ".join)
+def test_together_with_new_ones(bbox, target, opts):
+    """What is joined is the target's, what is unshared is nobody else's, all others are the caller's."""
+    proc, records = status_of("exec", *opts, f"--target={target}", bbox, "/bin/report", "-f", "1")
+    assert proc.returncode == 0, proc
+    seen, there = json.loads(proc.stdout)["ns"], namespaces(target)
+    for kind in seen.keys() & set(TYPES) - {"mnt"}:
+        new = kind in new_ones(opts)
+        where = {name: f"{kind}:[{seen[kind]}]" == known[kind] for name, known in (("host", HOST), ("there", there))}
+        assert where == {"host": not new and f"--join={kind}" not in opts, "there": f"--join={kind}" in opts}, kind
+    assert next(r for r in records if r["type"] == "entered")["fallback"] is None or "--join=user" in opts
+
+
+@need_userns
+def test_another_root_in_a_users_container(bbox, own):
+    """As its owner: the mounts are copied and the root changed by the capabilities in there."""
+    (bbox / "mnt/bin").mkdir()
+    run("cp", "-a", *(bbox / "bin").iterdir(), bbox / "mnt/bin")
+    proc, records = status_of("exec", *ALL, f"--target={own}", "/mnt", *BUSY, "ls /", **ordinary())
+    assert (proc.returncode, proc.stdout) == (0, "bin\n"), proc
+    assert next(r for r in records if r["type"] == "entered")["method"] == "pivot"
+
+
 @need_root
 def test_own_namespaces_are_entered_again(bbox, unchanged_host):
     kinds = ("net", "ipc", "uts", "cgroup", "time", "pid")
