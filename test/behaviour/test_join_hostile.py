@@ -10,8 +10,8 @@ import os
 
 import pytest
 
-from conftest import INROOT, Running, exec_in, host_state, need_root, need_static, private_mounts, run
-from joining import OF_HOST, OF_ROOT
+from conftest import INROOT, Running, as_user, exec_in, host_state, need_root, need_static, private_mounts, run
+from joining import OF_HOST, OF_ROOT, OF_USER
 from many_runs import say  # noqa: F401
 from test_escape import copied, digest, mount_proc_for
 
@@ -22,14 +22,20 @@ LOST = KINDS - {"links"} | {"cwd", "root", "ns/mnt", "maps"}
 SYS_PTRACE = 1 << 19
 DEFAULT_SET = 0xa00425fb  # of a payload with uid 0
 # The container's options; what its root may take from a newcomer, where the kernel lets it trace anybody; the types.
+# That of a user's is the user's: what comes in is of the same uid from the start, and owns the executable.
 CONTAINERS = {
     "ids-of-its-own": (OF_ROOT, [], ["user", "pid", "mnt"]),
+    "of-a-user": (OF_USER, [], ["user", "pid", "mnt"]),
     # In sight from the moment when they join, and by then of the same uid.
     "pids-of-the-host": ([opt.replace("pid,", "") for opt in OF_ROOT] + ["--allow-host-proc"], [], ["user", "mnt"]),
     "ids-of-the-host": (OF_HOST, [f"{DEFAULT_SET | SYS_PTRACE:x}"], ["pid", "mnt"]),
 }
 containers = pytest.mark.parametrize("name", CONTAINERS)
 pytestmark = [need_root, need_static]
+
+
+def who(name):
+    return as_user() if name == "of-a-user" else {}
 
 
 class Hostile:
@@ -57,7 +63,8 @@ class Hostile:
 @contextlib.contextmanager
 def hostile(name, root):
     opts, caps, _ = CONTAINERS[name]
-    with Running("exec", *opts, "--cap-add=sys_ptrace", root, "/bin/join-hostile", "/bin/static-true", *caps) as box:
+    with Running("exec", *opts, "--cap-add=sys_ptrace", root, "/bin/join-hostile", "/bin/static-true", *caps,
+                 **who(name)) as box:
         pid = box.record("payload")["pid"]
         if "--allow-host-proc" not in opts:
             mount_proc_for(pid)
@@ -71,6 +78,7 @@ def open_to_all(program, scratch):
     """A copy that everybody may write to, the container's root too: its mode is not what protects it."""
     copy = copied(program, scratch)
     copy.chmod(0o777)
+    os.chown(copy, 1000, 1000)
     scratch.chmod(0o755)
     return copy
 
@@ -91,7 +99,7 @@ def test_joins(name, bbox, scratch, say):  # noqa: F811
     with hostile(name, bbox) as attacker:
         def join(number):
             types = sets_of_types(kinds)[number % 3]
-            return exec_in("/", "/bin/static-true", program=prey, timeout=60,
+            return exec_in("/", "/bin/static-true", program=prey, timeout=60, **who(name),
                            opts=[f"--target={attacker.pid}", *(f"--join={kind}" for kind in types)])
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             failed = [proc for proc in pool.map(join, range(JOINS)) if proc.returncode != 0]
@@ -117,7 +125,7 @@ def test_joins_without_care(name, bbox, scratch, payloads):
         run("mount", "-t", "proc", "proc", bbox / "proc")
     with hostile(name, bbox) as attacker:
         for _ in range(20):
-            run(prey, attacker.pid, "/bin/static-true", *CONTAINERS[name][2])
+            run(prey, attacker.pid, "/bin/static-true", *CONTAINERS[name][2], **who(name))
             attacker.round()
             if attacker.gained >= LOST:
                 break
