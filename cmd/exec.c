@@ -146,12 +146,13 @@ static int seal(struct enter *e)
     if (root < 0 || fstat(root, &there) != 0 || stat("/", &slash) != 0)
         return 0; // enter_root() says what is wrong with it
     bool is_slash = there.st_dev == slash.st_dev && there.st_ino == slash.st_ino;
-    if (p->unshare == 0 && p->join_count == 0 && p->overlay == OVERLAY_NONE && p->root_word != NULL && p->method != METHOD_CHROOT &&
-        !is_slash) {
+    if (p->unshare == 0 && p->join_count == 0 && p->overlay == OVERLAY_NONE && p->root_word != NULL &&
+        p->method != METHOD_CHROOT && !is_slash) {
         e->protect = run_again_in_clone;
         return 0;
     }
-    // Other namespaces can't be unshared or joined twice, and "/" can't be covered: the look comes first, at the host's mounts.
+    // Other namespaces can't be unshared or joined twice, and "/" can't be covered: the look comes first, at
+    // the host's mounts.
     return hostproc_below(root) ? run_again(p) : 0;
 }
 

@@ -32,13 +32,16 @@ static int check_mounts(struct plan *p)
 {
     bool slash = p->root[strspn(p->root, "/")] == '\0' && p->root[0] == '/';
     if (p->root_fd >= 0)
-        return plan_usage("ROOT", p->root, "with --join=mnt it is a path in there: nothing can be mounted on a descriptor");
+        return plan_usage("ROOT", p->root,
+                          "with --join=mnt it is a path in there: nothing can be mounted on a descriptor");
     if (p->overlay == OVERLAY_UPPER)
-        return plan_usage("--overlay", p->upper, "with --join=mnt only tmpfs: a directory out here can't be mounted in there");
+        return plan_usage("--overlay", p->upper,
+                          "with --join=mnt only tmpfs: a directory out here can't be mounted in there");
     if (!slash || p->method != METHOD_AUTO || p->pivot != PIVOT_ANY)
         return 0;
     if (p->read_only || p->overlay != OVERLAY_NONE)
-        return plan_usage(p->read_only ? "--ro" : "--overlay", NULL, "ROOT / with --join=mnt is taken as it is");
+        return plan_usage(p->read_only ? "--ro" : "--overlay", NULL,
+                          "ROOT / with --join=mnt is taken as it is");
     p->method = METHOD_JOINED;
     return 0;
 }

@@ -171,7 +171,8 @@ int plan_check(struct plan *p, const struct caps_privilege *held);
 // Holds --join and --target against all else; ROOT `/` of a joined mount namespace gets its method here.
 int plan_check_joins(struct plan *p);
 
-// The payload's ids in a user namespace that is not the caller's, once its maps are known (plan_check, and after --map-auto or --join=user).
+// The payload's ids in a user namespace that is not the caller's, once its maps are known (plan_check, and
+// after --map-auto or --join=user).
 int plan_decide_ids(struct plan *p, const struct caps_privilege *held);
 bool plan_maps_inner(const struct id_maps *maps, uint32_t inner);
 bool plan_maps_outer(const struct id_maps *maps, uint32_t outer);

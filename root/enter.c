@@ -384,8 +384,8 @@ static const struct step {
     {"unshare", always, unshare_namespaces, true},
     // Before any mount: only a mapped id can own files.
     {"write-maps", wants_userns, userns_write_maps, false},
-    // A new pid or time namespace holds children only; the mounts below are the child's work. Into a joined pid
-    // namespace the body forks.
+    // A new pid or time namespace holds children only; the mounts below are the child's work. Into a joined
+    // pid namespace the body forks.
     {"fork", forks_early, fork_monitor, true},
     {"attach-root", wants_mounts, attach, true},
     {"protect-executable", has_payload, protect_executable, true},

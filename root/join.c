@@ -41,7 +41,7 @@ static const char *proc_path(char path[32], const char *before, unsigned number,
     return path;
 }
 
-// The number that /proc has for the process of a pidfd: pidfd_open(2) and /proc may be of different pid namespaces.
+// The number that /proc has for the process of a pidfd: its pid namespace and ours may differ.
 static int number_of(const struct plan *p, int pidfd, unsigned *number)
 {
     char path[32], text[1024];
@@ -62,7 +62,8 @@ static int number_of(const struct plan *p, int pidfd, unsigned *number)
     return 0;
 }
 
-// *pidfd stays -1 where the kernel (< 5.3) or a filter has no pidfd_open(2): a directory in /proc pins a process too.
+// *pidfd stays -1 where the kernel (< 5.3) or a filter has no pidfd_open(2): a directory in /proc pins the
+// process too.
 static int open_pidfd(const struct plan *p, int *pidfd)
 {
     if (p->target_by == TARGET_FD) {
@@ -207,7 +208,8 @@ static int pass(struct enter *e, bool last)
             continue;
         }
         if (error == -EPERM)
-            err_hint("this needs CAP_SYS_ADMIN in the user namespace that owns it (--join=user), and in the caller's");
+            err_hint("this needs CAP_SYS_ADMIN in the user namespace that owns it (--join=user), "
+                     "and in the caller's");
         if (error < 0)
             return error;
         if (fd != NULL)
@@ -230,7 +232,8 @@ static int read_map(const char *path, struct id_maps *maps)
             if (!num_prefix(at, UINT32_MAX, &field[i], &at))
                 return err_no("read /proc", path, EINVAL);
         }
-        maps->line[maps->count++] = (struct id_map){(uint32_t)field[0], (uint32_t)field[1], (uint32_t)field[2]};
+        struct id_map *line = &maps->line[maps->count++];
+        *line = (struct id_map){(uint32_t)field[0], (uint32_t)field[1], (uint32_t)field[2]};
     }
     return 0;
 }
@@ -252,14 +255,13 @@ static int decide_ids(struct enter *e)
     error = plan_decide_ids(p, e->caller);
     err_stage("join");
     if (error < 0 && !named)
-        err_hint("0 is not mapped in the user namespace that was joined: name ids that are with --user=UID:GID");
+        err_hint("0 is not mapped in the joined user namespace: name ids that are with --user=UID:GID");
     return error;
 }
 
-static int enter_userns(struct enter *e)
+static int enter_userns(struct enter *e, int *fd)
 {
     uint64_t sets[3];
-    int *fd = waiting(e, CLONE_NEWUSER);
     int error = ns_enter(*fd, CLONE_NEWUSER);
     if (error == -EINVAL)
         err_hint("the kernel enters no user namespace that the caller is in already");
@@ -286,16 +288,16 @@ static int enter_userns(struct enter *e)
     return error == 0 && p->die_with_parent ? start_die_with(start_parent()) : error;
 }
 
-// With its user namespace others may be entered that are denied before; without it, those that it does not own.
+// Before the user namespace what it does not own, behind it what it does: neither need be all.
 int join_enter(struct enter *e)
 {
+    int *userns = waiting(e, CLONE_NEWUSER);
     int error = start_dumpable(false);
     if (error == 0)
         error = close_others(e);
-    if (error == 0 && waiting(e, CLONE_NEWUSER) != NULL) {
+    if (error == 0 && userns != NULL)
         error = pass(e, false);
-        if (error == 0)
-            error = enter_userns(e);
-    }
+    if (error == 0 && userns != NULL)
+        error = enter_userns(e, userns);
     return error == 0 ? pass(e, true) : error;
 }

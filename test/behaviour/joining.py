@@ -66,6 +66,10 @@ def joined(root, *opts, sh="/bin/sh", **kw):
             assert box.record("exit") == {"type": "exit", "code": 7}
 
 
+def by_target(pid, kinds):
+    return [f"--target={pid}", *(f"--join={kind}" for kind in kinds)]
+
+
 class Sources:
     """How a test names the namespaces of a process: `options(kinds)` and what must be passed on."""
 
@@ -92,7 +96,7 @@ class Sources:
         if self.way == "fd":
             return [f"--join={kind}:{self.opened(os.open(path / kind, os.O_RDONLY))}" for kind in kinds]
         target = self.pid if self.way == "pid" else self.opened(os.pidfd_open(self.pid))
-        return [f"--target={target}", *(f"--join={kind}" for kind in kinds)]
+        return by_target(target, kinds)
 
 
 def expected(target, *kinds):

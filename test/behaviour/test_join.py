@@ -10,10 +10,10 @@ import subprocess
 
 import pytest
 
-from conftest import (INROOT, ROOT_CALLER, Running, as_user, assert_fails, exec_in, inroot, marked, need_root,
-                      need_tool, need_userns, ordinary, private_mounts, report_in, run, status_of, wait_until)
-from joining import (ALL, HOST, OF_HOST, OF_ROOT, OF_USER, RANGE, STAYING, TYPES, Sources, container, expected,
-                     joined, namespaces, nested)
+from conftest import (INROOT, Running, as_user, assert_fails, exec_in, marked, need_root, need_tool, need_userns,
+                      ordinary, private_mounts, report_in, run, status_of, wait_until)
+from joining import (ALL, HOST, OF_HOST, OF_ROOT, OF_USER, RANGE, STAYING, TYPES, Sources, by_target, container,
+                     expected, joined, namespaces, nested)
 
 sources = pytest.mark.parametrize("way", Sources.WAYS)
 types = pytest.mark.parametrize("kind", TYPES)
@@ -124,16 +124,17 @@ def new_ones(opts):
 @pytest.mark.parametrize("opts", [["--join=pid", "--unshare=time,uts"], ["--join=time", "--unshare=pid,net"],
                                   ["--join=time", "--init"], ["--join=net", "--unshare=pid,uts", "--init"],
                                   ["--join=pid", "--no-new-privs=off"], ["--join=user", "--unshare=net"],
-                                  ["--join=pid", "--overlay=tmpfs"], ["--join=user", "--join=pid", "--ro"]], ids=" ".join)
+                                  ["--join=pid", "--overlay=tmpfs"], ["--join=user", "--join=pid", "--ro"]],
+                         ids=" ".join)
 def test_together_with_new_ones(bbox, target, opts):
     """What is joined is the target's, what is unshared is nobody else's, all others are the caller's."""
     proc, records = status_of("exec", *opts, f"--target={target}", bbox, "/bin/report", "-f", "1")
     assert proc.returncode == 0, proc
     seen, there = json.loads(proc.stdout)["ns"], namespaces(target)
     for kind in seen.keys() & set(TYPES) - {"mnt"}:
-        new = kind in new_ones(opts)
-        where = {name: f"{kind}:[{seen[kind]}]" == known[kind] for name, known in (("host", HOST), ("there", there))}
-        assert where == {"host": not new and f"--join={kind}" not in opts, "there": f"--join={kind}" in opts}, kind
+        name, is_joined = f"{kind}:[{seen[kind]}]", f"--join={kind}" in opts
+        assert (name == there[kind]) == is_joined, kind
+        assert (name == HOST[kind]) == (not is_joined and kind not in new_ones(opts)), kind
     assert next(r for r in records if r["type"] == "entered")["fallback"] is None or "--join=user" in opts
 
 
@@ -199,11 +200,12 @@ def test_root_of_the_host_and_a_foreign_user_namespace(bbox, target, own):
 @need_root
 @private_mounts
 def test_procfs_in_the_root(bbox, scratch):
-    """One of the caller's processes is refused as ever; that of the joined pid namespace is what one joins for."""
+    """One of the caller's processes is refused as ever; that of the joined pid namespace is not."""
     with container(bbox, *OF_HOST) as pid:
         opts = ["--join=pid", f"--target={pid}"]
         run("mount", "-t", "proc", "proc", bbox / "proc")
-        assert_fails(exec_in(bbox, "/bin/true", opts=opts), 125, "check /proc", "the caller's own pid namespace")
+        proc = exec_in(bbox, "/bin/true", opts=opts)
+        assert_fails(proc, 125, "check /proc", "the caller's own pid namespace")
         run("umount", bbox / "proc")
         run("nsenter", f"--pid=/proc/{pid}/ns/pid", "mount", "-t", "proc", "proc", bbox / "proc")
         proc = exec_in(bbox, *BUSY, "cat /proc/1/comm /proc/$$/comm; true", opts=opts)
@@ -214,7 +216,8 @@ def test_procfs_in_the_root(bbox, scratch):
 # -- who the payload is ------------------------------------------------------------------------
 
 @need_root
-@pytest.mark.parametrize("opts,ids", [([], [0, 0]), (["--user=5"], [5, 5]), (["--user=5:6"], [5, 6])], ids=str)
+@pytest.mark.parametrize("opts,ids", [([], [0, 0]), (["--user=5"], [5, 5]), (["--user=5:6"], [5, 6])],
+                         ids=str)
 def test_ids(target, opts, ids):
     seen = report_in("/", *ALL, f"--target={target}", *opts)
     assert (seen["uids"], seen["gids"], seen["groups"]) == ([ids[0]] * 3, [ids[1]] * 3, [])
@@ -224,7 +227,8 @@ def test_ids(target, opts, ids):
 
 @need_root
 def test_ids_seen_from_outside(target):
-    with Running("exec", *ALL, f"--target={target}", "--user=7:8", "--groups=9,10", "/", "/bin/sigprint") as box:
+    opts = [*by_target(target, TYPES), "--user=7:8", "--groups=9,10"]
+    with Running("exec", *opts, "/", "/bin/sigprint") as box:
         pid = box.record("payload")["pid"]
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
         assert f"Uid:\t{RANGE + 7}\t{RANGE + 7}\t" in status and f"Gid:\t{RANGE + 8}\t" in status
@@ -281,14 +285,15 @@ def test_other_callers_are_refused(bbox, target, own):
 @need_userns
 def test_other_types_need_the_user_namespace(bbox, own):
     opts = ["--join=net", f"--target={own}"]
-    assert "--join=user" in assert_fails(exec_in(bbox, "/bin/true", opts=opts, **as_user()), 125, "setns", "EPERM")
+    proc = exec_in(bbox, "/bin/true", opts=opts, **as_user())
+    assert "--join=user" in assert_fails(proc, 125, "setns", "EPERM")
     assert exec_in(bbox, "/bin/true", opts=[*opts, "--join=user"], **as_user()).returncode == 0
 
 
 @need_userns
 def test_own_user_namespace(bbox, unchanged_host):
-    text = assert_fails(exec_in(bbox, "/bin/true", opts=["--join=user:/proc/self/ns/user"]), 125, "setns", "EINVAL")
-    assert "already" in text
+    proc = exec_in(bbox, "/bin/true", opts=["--join=user:/proc/self/ns/user"])
+    assert "already" in assert_fails(proc, 125, "setns", "EINVAL")
 
 
 @need_root
@@ -299,172 +304,6 @@ def test_own_user_namespace_in_a_joined_network(bbox, maps, unchanged_host):
         with joined(bbox, "--join=net", "--join=pid", f"--target={pid}", *maps) as (_, seen):
             there = namespaces(pid)
             assert (seen["net"], seen["pid"]) == (there["net"], there["pid"]) and seen["user"] != HOST["user"]
-
-
-# -- what is not there any more, or is something else ------------------------------------------
-
-def a_dead_process():
-    proc = subprocess.Popen(["sleep", "1000"])
-    pidfd = os.pidfd_open(proc.pid)
-    proc.kill()
-    return proc, pidfd
-
-
-def test_dead_targets(bbox, unchanged_host):
-    """Ended and not waited for; waited for; a number that nobody has."""
-    proc, pidfd = a_dead_process()
-    wait_until(lambda: pathlib.Path(f"/proc/{proc.pid}/stat").read_text().split(") ")[1][0] == "Z")
-    for reaped in (False, True):
-        for target in (f"fd:{pidfd}", proc.pid):
-            got = exec_in(bbox, "/bin/true", opts=["--join=net", f"--target={target}"], pass_fds=[pidfd])
-            assert_fails(got, 125, "open-join", "ESRCH")
-        if not reaped:
-            proc.wait()
-    os.close(pidfd)
-
-
-@need_root
-def test_number_that_is_another_process_by_now(bbox, unchanged_host):
-    """A pidfd stays with its process, whoever has the number afterwards."""
-    last = pathlib.Path("/proc/sys/kernel/ns_last_pid")
-    program = f"""
-import os, subprocess, sys
-proc = subprocess.Popen(["sleep", "1000"])
-pidfd = os.pidfd_open(proc.pid)
-proc.kill(); proc.wait()
-with open({str(last)!r}, "w") as file:
-    file.write(str(proc.pid - 1))
-other = subprocess.Popen(["sleep", "1000"])
-print(other.pid == proc.pid, flush=True)
-got = subprocess.run([sys.argv[1], "exec", "--join=net", f"--target=fd:{{pidfd}}", sys.argv[2], "/bin/true"],
-                     pass_fds=[pidfd])
-other.kill()
-sys.exit(got.returncode)
-"""
-    # In a pid namespace of its own nobody else takes the number.
-    got = subprocess.run(["unshare", "--mount", "--pid", "--fork", "--mount-proc", "/usr/bin/python3", "-c", program,
-                          INROOT, str(bbox)], capture_output=True, text=True, timeout=30)
-    if got.stdout != "True\n":
-        pytest.skip("needs kernel.ns_last_pid to give a number twice")
-    assert_fails(got, 125, "--target", "the process has ended", "ESRCH")
-
-
-def odd_sources(scratch):
-    (scratch / "file").write_text("x")
-    os.mkfifo(scratch / "fifo")
-    return {str(scratch): "no namespace", scratch / "file": "no namespace", scratch / "fifo": "no namespace",
-            "/dev/null": "no namespace", "/proc/self/status": "no namespace", scratch / "none": "ENOENT",
-            "/proc/self/ns/uts": "another type", "/proc/self/ns": "no namespace"}
-
-
-def test_sources_that_are_something_else(bbox, scratch, unchanged_host):
-    for source, text in odd_sources(scratch).items():
-        got = exec_in(bbox, "/bin/true", opts=[f"--join=net:{source}"], timeout=10)
-        assert_fails(got, 125, "open-join", text)
-
-
-def test_descriptors_that_are_something_else(bbox, scratch, unchanged_host):
-    fds = [os.open(name, os.O_RDONLY) for name in ("/", "/dev/null", "/proc/self/ns/uts")]
-    fds += [os.open("/proc/self/ns/net", os.O_PATH | os.O_NOFOLLOW), *os.pipe(), os.pidfd_open(os.getpid())]
-    for fd in fds:
-        got = exec_in(bbox, "/bin/true", opts=[f"--join=net:fd:{fd}"], pass_fds=[fd])
-        assert_fails(got, 125, "open-join")
-        if fd != fds[-1]:
-            got = exec_in(bbox, "/bin/true", opts=["--join=net", f"--target=fd:{fd}"], pass_fds=[fd])
-            assert_fails(got, 125, "open-join", "no pidfd")
-    for fd in fds:
-        os.close(fd)
-
-
-def test_target_of_another_pid_namespace(bbox, unchanged_host):
-    """A pidfd whose process has no number where we are."""
-    outside = os.pidfd_open(os.getpid())
-    got = subprocess.run(["unshare", *([] if ROOT_CALLER else ["-Ur"]), "--mount", "--pid", "--fork", "--mount-proc",
-                          INROOT, "exec", "--join=net", f"--target=fd:{outside}", bbox,
-                          "/bin/true"], pass_fds=[outside], capture_output=True, text=True, timeout=20)
-    os.close(outside)
-    if "unshare" in got.stderr:
-        pytest.skip("needs unshare: " + got.stderr)
-    assert_fails(got, 125, "--target", "not one of this pid namespace")
-
-
-@need_root
-def test_pid_namespace_without_a_pid_1(bbox, unchanged_host):
-    with container(bbox, "--unshare=pid,net") as pid:
-        fd = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY)
-    got = exec_in(bbox, "/bin/true", opts=[f"--join=pid:fd:{fd}"], pass_fds=[fd])
-    os.close(fd)
-    assert "its pid 1 has ended" in assert_fails(got, 125, "fork", "ENOMEM")
-
-
-# -- usage -------------------------------------------------------------------------------------
-
-USAGE = [
-    (["--join=net"], "there is no --target"),
-    (["--join=net:"], "empty"),
-    (["--join="], "no such namespace"),
-    (["--join=nets:/x"], "no such namespace"),
-    (["--join=net,uts:/x"], "no such namespace"),
-    (["--join=mount:/x"], "no such namespace"),
-    (["--join=net:/x", "--join=net:/y"], "named before"),
-    (["--target=1"], "no --join without a SOURCE"),
-    (["--target=1", "--join=net:/x"], "no --join without a SOURCE"),
-    (["--join=net", "--target=1", "--target=1"], "given before"),
-    (["--join=net", "--target=0"], "--target"),
-    (["--join=net", "--target=-1"], "--target"),
-    (["--join=net", "--target=01"], "--target"),
-    (["--join=net", "--target=2147483648"], "--target"),
-    (["--join=net", "--target=self"], "--target"),
-    (["--join=net", "--target="], "--target"),
-    (["--join=net", "--target=fd:99"], "EBADF"),
-    (["--join=net", "--target=fd:"], "--target"),
-    (["--join=net:fd:99"], "EBADF"),
-    (["--join=net:fd:x"], "--join"),
-    (["--join=net:fd:0", "--join=uts:fd:0"], "named twice"),
-    (["--join=net:fd:0", "--pass-fd=0"], "named twice"),
-    (["--join=net:fd:0", "--join=uts", "--target=fd:0"], "named twice"),
-    (["--join=net:/x", "--unshare=net"], "--unshare"),
-    (["--join=pid:/x", "--unshare=pid"], "--unshare"),
-    (["--join=pid:/x", "--init"], "pid 1"),
-    (["--join=user:/x", "--unshare=user"], "--unshare"),
-    (["--join=user:/x", "--map-root-user"], "--map"),
-    (["--join=user:/x", "--map-auto"], "--map"),
-    (["--join=uts:/x", "--hostname=x"], "--unshare=uts"),
-    (["--join=net:/x", "--sysctl=net.ipv4.ip_forward=1"], "--unshare"),
-    (["--join=mnt:/x", "--overlay=/a:/b"], "--overlay"),
-    (["--join=mnt:/x", "--enter=joined"], "no such method"),
-]
-
-
-@pytest.mark.parametrize("opts,text", USAGE, ids=lambda v: " ".join(v) if isinstance(v, list) else None)
-def test_usage(bbox, opts, text, unchanged_host):
-    assert_fails(exec_in(bbox, "/bin/true", opts=opts), 125, "usage", text)
-
-
-@pytest.mark.parametrize("root,opts,text", [("fd:0", [], "a path in there"), ("/", ["--ro"], "as it is"),
-                                            ("//", ["--overlay=tmpfs"], "as it is")], ids=str)
-def test_usage_of_mounts(root, opts, text):
-    assert_fails(exec_in(root, "/bin/true", opts=["--join=mnt:/x", *opts]), 125, "usage", text)
-
-
-def test_unpack_joins_nothing(bbox):
-    assert_fails(inroot("unpack", "--join=net:/proc/self/ns/net", bbox), 2, "unknown option")
-
-
-def test_dry_run(bbox, unchanged_host):
-    proc = exec_in("/", "x", opts=["--dry-run", "--join=net:/nowhere", "--join=user", "--join=mnt", "--join=pid",
-                                   "--target=999999"])
-    assert proc.returncode == 0, proc
-    plan = json.loads(proc.stdout)
-    assert plan["enter"] == ["joined"] and "uid" not in plan
-    assert plan["join"] == [{"type": "net", "source": "/nowhere"}, *({"type": t, "target": "999999"}
-                            for t in ("user", "mnt", "pid"))]
-    steps = plan["steps"]
-    assert [s for s in steps if s in ("open-join", "join", "open-root", "fork", "entered")] == [
-        "open-join", "join", "open-root", "entered", "fork"]
-    plan = json.loads(exec_in(bbox, "x", opts=["--dry-run", "--join=time:/x"]).stdout)
-    assert [s for s in plan["steps"] if s in ("open-join", "join", "open-root", "fork", "change-root")] == [
-        "open-join", "open-root", "join", "fork", "change-root"]
 
 
 # -- descriptors -------------------------------------------------------------------------------
@@ -489,7 +328,7 @@ def test_descriptors_of_the_payload(bbox, target):
 @need_root
 @pytest.mark.parametrize("opts", [ALL, ["--join=time"], ["--join=pid"]], ids=" ".join)
 def test_descriptors_of_the_helper_that_stays(bbox, target, opts):
-    """0 to 2, the status descriptor, sockets and the signals: nothing of the host's, nothing of the target's."""
+    """0 to 2, the status descriptor, sockets and the signals: nothing of the host's or the target's."""
     root = "/" if "--join=mnt" in opts else bbox
     leak = os.open("/", os.O_RDONLY)
     r, w = os.pipe()
@@ -548,8 +387,8 @@ def sleepers():
 def test_die_with_parent(bbox, target, kind, user):
     """The parent is a shell that is killed: helper and payload end too."""
     opts = [f"--join={kind}", f"--target={target}", "--die-with-parent", *user]
-    with subprocess.Popen(["sh", "-c", '"$@" & echo up; wait', "sh", INROOT, "exec", *opts, bbox, "/bin/sleep",
-                           "998"], stdout=subprocess.PIPE) as shell:
+    command = [INROOT, "exec", *opts, bbox, "/bin/sleep", "998"]
+    with subprocess.Popen(["sh", "-c", '"$@" & wait', "sh", *command]) as shell:
         alive = wait_until(sleepers)
         assert len(alive) == 1
         shell.kill()

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Joining a container whose root goes for everybody who comes in.
 
-Its processes open the executables, descriptors and memory of newcomers, trace them and take their descriptors,
-while many joins run. INROOT_SOAK=1: 500 of them. Each attack is also shown to work on a program that takes no care.
+Its processes open the executables, descriptors and memory of newcomers, trace them and take their
+descriptors, while many joins run. INROOT_SOAK=1: 500 of them. Each attack is also shown to work on a program
+that takes no care.
 """
 import concurrent.futures
 import contextlib
@@ -10,8 +11,9 @@ import os
 
 import pytest
 
-from conftest import INROOT, Running, as_user, exec_in, host_state, need_root, need_static, private_mounts, run
-from joining import OF_HOST, OF_ROOT, OF_USER
+from conftest import (INROOT, Running, as_user, exec_in, host_state, need_root, need_static, private_mounts,
+                      run)
+from joining import OF_HOST, OF_ROOT, OF_USER, by_target
 from many_runs import say  # noqa: F401
 from test_escape import copied, digest, mount_proc_for
 
@@ -21,13 +23,14 @@ KINDS = {"exe", "fd", "getfd", "mem", "trace", "links"}
 LOST = KINDS - {"links"} | {"cwd", "root", "ns/mnt", "maps"}
 SYS_PTRACE = 1 << 19
 DEFAULT_SET = 0xa00425fb  # of a payload with uid 0
-# The container's options; what its root may take from a newcomer, where the kernel lets it trace anybody; the types.
-# That of a user's is the user's: what comes in is of the same uid from the start, and owns the executable.
+# The container's options; what its root may take from a newcomer, where the kernel lets it trace anybody; the
+# types. What comes into that of a user is of the same uid from the start, and owns the executable.
 CONTAINERS = {
     "ids-of-its-own": (OF_ROOT, [], ["user", "pid", "mnt"]),
     "of-a-user": (OF_USER, [], ["user", "pid", "mnt"]),
     # In sight from the moment when they join, and by then of the same uid.
-    "pids-of-the-host": ([opt.replace("pid,", "") for opt in OF_ROOT] + ["--allow-host-proc"], [], ["user", "mnt"]),
+    "pids-of-the-host": ([*(opt.replace("pid,", "") for opt in OF_ROOT), "--allow-host-proc"], [],
+                         ["user", "mnt"]),
     "ids-of-the-host": (OF_HOST, [f"{DEFAULT_SET | SYS_PTRACE:x}"], ["pid", "mnt"]),
 }
 containers = pytest.mark.parametrize("name", CONTAINERS)
@@ -100,7 +103,7 @@ def test_joins(name, bbox, scratch, say):  # noqa: F811
         def join(number):
             types = sets_of_types(kinds)[number % 3]
             return exec_in("/", "/bin/static-true", program=prey, timeout=60, **who(name),
-                           opts=[f"--target={attacker.pid}", *(f"--join={kind}" for kind in types)])
+                           opts=by_target(attacker.pid, types))
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             failed = [proc for proc in pool.map(join, range(JOINS)) if proc.returncode != 0]
         gained, counts = attacker.end()
@@ -109,7 +112,7 @@ def test_joins(name, bbox, scratch, say):  # noqa: F811
     assert not gained and counts["gained"] == 0, (gained, counts)
     assert digest(prey) == before
     assert all(counts[f"tried {kind}"] > 0 for kind in KINDS), counts
-    tried = ", ".join(f"{key.removeprefix('tried ')} {value}" for key, value in counts.items() if "tried" in key)
+    tried = ", ".join(f"{kind} {counts[f'tried {kind}']}" for kind in sorted(KINDS))
     say(f"joins into a hostile container with {name}: {JOINS}, gained {counts['gained']}; newcomers seen "
         f"{counts['newcomers']}, before they were the payload {counts['helpers']}; attacks: {tried}")
     proc = exec_in(bbox, "/bin/static-true", opts=["--allow-host-proc"], program=prey)
@@ -135,12 +138,11 @@ def test_joins_without_care(name, bbox, scratch, payloads):
 
 @pytest.mark.parametrize("name", ["ids-of-its-own", "ids-of-the-host"])
 def test_joined_payload_alone(name, bbox, unchanged_host):
-    """What the container's root may have of a newcomer is no more than the payload: its set, and no descriptor."""
+    """What the container's root may have of a newcomer: a payload with its set, and no descriptor."""
     opts, _, kinds = CONTAINERS[name]
     with Running("exec", *opts, bbox, "/bin/sleep", "1000") as box:
         pid = box.record("payload")["pid"]
-        with Running("exec", *(f"--join={kind}" for kind in kinds), f"--target={pid}", "/",
-                     "/bin/sigprint") as guest:
+        with Running("exec", *by_target(pid, kinds), "/", "/bin/sigprint") as guest:
             inside = guest.record("payload")["pid"]
             status = open(f"/proc/{inside}/status", encoding="ascii").read()
             assert f"CapPrm:\t{DEFAULT_SET:016x}\n" in status and "NoNewPrivs:\t1\n" in status

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from conftest import INROOT, libc, need_root, need_tool
-from joining import OF_HOST, OF_ROOT, TYPES, container, namespaces
+from joining import OF_HOST, OF_ROOT, TYPES, by_target, container, namespaces
 
 pytestmark = [need_root, need_tool("nsenter")]
 LETTER = {"mnt": "m", "pid": "p", "net": "n", "ipc": "i", "uts": "u", "cgroup": "C", "time": "T", "user": "U"}
@@ -20,8 +20,7 @@ ALIKE = ["--allow-host-proc", "--seccomp=none", "--no-new-privs=off", "--cap-add
 
 def ours(pid, kinds, *command, opts=(), **kw):
     alike = [opt for opt in ALIKE if "user" not in kinds or opt != "--groups=keep"]
-    return answer([INROOT, "exec", *alike, *(f"--join={kind}" for kind in kinds), f"--target={pid}", *opts, "/", "--",
-                   *command], **kw)
+    return answer([INROOT, "exec", *alike, *by_target(pid, kinds), *opts, "/", "--", *command], **kw)
 
 
 def theirs(pid, kinds, *command, opts=(), **kw):
@@ -87,9 +86,8 @@ def test_all_types(target, name):
 
 @pytest.mark.parametrize("number", ["1", "2", "10", "15"])
 def test_signals_from_outside(target, number):
-    """A signal to who stays: util-linux has the case for unshare(1); its nsenter takes no part in it, ours forwards."""
-    pid, kinds = target
-    command = [INROOT, "exec", *(f"--join={kind}" for kind in kinds), f"--target={pid}", "/", "/bin/sigprint"]
+    """To who stays: util-linux has the case for unshare(1), and its nsenter forwards none."""
+    command = [INROOT, "exec", *by_target(*target), "/", "/bin/sigprint"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as proc:
         assert proc.stdout.readline() == "ready\n"
         proc.send_signal(int(number))
@@ -124,7 +122,8 @@ def test_namespaces_by_path(target):
     pid, _ = target
     words = ["/bin/sh", "-c", "stat -L -c %i /proc/self/ns/net /proc/self/ns/uts"]
     kinds = ("net", "uts")
-    mine = answer([INROOT, "exec", *ALIKE, *(f"--join={kind}:/proc/{pid}/ns/{kind}" for kind in kinds), "/", *words])
+    joins = [f"--join={kind}:/proc/{pid}/ns/{kind}" for kind in kinds]
+    mine = answer([INROOT, "exec", *ALIKE, *joins, "/", *words])
     assert mine == answer(["nsenter", *(f"--{kind}=/proc/{pid}/ns/{kind}" for kind in kinds), *words])
     assert mine[0] == 0
 
@@ -133,9 +132,8 @@ def test_ids_by_number(target):
     """`nsenter -S UID -G GID`."""
     pid, kinds = target
     words = ["/bin/id"]
-    mine = answer([INROOT, "exec", *(f"--join={kind}" for kind in kinds), f"--target={pid}", "--user=5:6", "/", *words])
-    assert mine == answer(["nsenter", "-t", str(pid), *(f"-{LETTER[kind]}" for kind in kinds), "-S", "5", "-G", "6",
-                           *words])
+    mine = answer([INROOT, "exec", *by_target(pid, kinds), "--user=5:6", "/", *words])
+    assert mine == theirs(pid, kinds, *words, opts=["-S", "5", "-G", "6"])
     assert mine[0] == 0 and "uid=5 gid=6" in mine[1]
 
 

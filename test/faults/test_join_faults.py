@@ -13,10 +13,11 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "behaviour"))
 from conftest import bbox, binary, mark, need_root, payloads, run, scratch  # noqa: E402,F401
-from injection import (ERRORS, EXCLUDED, NEWER, NO_ROOM, REPORT, TRUE, Host, Injector, difference,  # noqa: E402
-                       number_of, view)
-from joining import OF_HOST, OF_ROOT, TYPES, container  # noqa: E402
-from test_faults import MOST_HANGS, alone, killat, listed, options_are_read, pytestmark, summary  # noqa: E402,F401
+from injection import (ERRORS, EXCLUDED, NEWER, NO_ROOM, REPORT, TRUE, Host, Injector,  # noqa: E402
+                       difference, number_of, view)
+from joining import OF_HOST, OF_ROOT, TYPES, by_target, container  # noqa: E402
+from test_faults import (MOST_HANGS, alone, killat, listed, options_are_read, pytestmark,  # noqa: E402,F401
+                         summary)
 
 SOAK = os.environ.get("INROOT_SOAK") == "1"
 pytestmark = [*pytestmark, need_root]
@@ -37,7 +38,7 @@ class Joining(Injector):
 
     def __init__(self, killat, root, scratch, pid):  # noqa: F811
         super().__init__(killat, root, scratch)
-        self.modes = {name: ([f"--target={pid}", *(f"--join={kind}" for kind in kinds), *opts], None, fallbacks)
+        self.modes = {name: ([*by_target(pid, kinds), *opts], None, fallbacks)
                       for name, (_, kinds, opts, _, fallbacks) in JOINS.items()}
 
     def words(self, mode, payload):
@@ -99,10 +100,10 @@ def test_killed_at_every_call(mode, killat, bbox, scratch, summary):  # noqa: F8
         for call in injector.calls(mode, payload=[TRUE]):
             for where in ("kill-entry", "kill-exit"):
                 outcome = injector.go(mode, where, call.ordinal, call.n, payload=[TRUE], seconds=4)
-                left = host.left_behind(killed=True)
-                count["missed" if not outcome.answer["reached"] else "tried"] += 1
-                count["hung"] += outcome.answer["hung"]
-                if outcome.answer["reached"] and (left or outcome.answer["hung"] or outcome.answer["crashed"]):
+                left, answer = host.left_behind(killed=True), outcome.answer
+                count["tried" if answer["reached"] else "missed"] += 1
+                count["hung"] += answer["hung"]
+                if answer["reached"] and (left or answer["hung"] or answer["crashed"]):
                     bad.append(f"{where} {injector.struck(call, outcome)}: left {left}, {outcome}")
             if count["hung"] > MOST_HANGS:
                 break

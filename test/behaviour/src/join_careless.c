@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Joins the namespaces of a process as nobody should: join-careless PID PAYLOAD user|pid|mnt…. Dumpable, from the file
- * that it was started from, with descriptors of the host's and all capabilities; stays so for a moment, then
- * executes PAYLOAD. What join-hostile finds here it would find in a helper that took no care.
+ * Joins the namespaces of a process as nobody should: join-careless PID PAYLOAD user|pid|mnt... Dumpable, from
+ * the file that it was started from, with descriptors of the host's and all capabilities; stays so for a moment,
+ * then executes PAYLOAD. What join-hostile finds here it would find in a helper that took no care.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -19,7 +19,7 @@ int main(int argc, char **argv)
 {
     int flags = 0;
     for (int i = 3; i < argc; i++)
-        flags |= strcmp(argv[i], "user") == 0 ? CLONE_NEWUSER : strcmp(argv[i], "pid") == 0 ? CLONE_NEWPID : CLONE_NEWNS;
+        flags |= argv[i][0] == 'u' ? CLONE_NEWUSER : argv[i][0] == 'p' ? CLONE_NEWPID : CLONE_NEWNS;
     int pidfd = argc > 2 ? (int)syscall(SYS_pidfd_open, atoi(argv[1]), 0) : -1;
     if (pidfd < 0 || open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) < 0 || setns(pidfd, flags) < 0)
         return 64;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lives in a container and goes for whoever comes in: join-hostile PAYLOAD CAPS. One process for each kind of
- * attack looks at all processes that /proc shows, again and again, from the first line on standard input to its
- * end; each further line is answered with "done" when all have been through twice. PAYLOAD is the program that
- * those who join are to run; CAPS (hexadecimal) the capabilities that it has and we could take from it. Without
- * CAPS whatever we reach of somebody who is not PAYLOAD yet is a gain.
+ * Lives in a container and goes for whoever comes in: join-hostile PAYLOAD [CAPS]. One process for each kind
+ * of attack looks at all processes that /proc shows, again and again, from the first line on standard input
+ * to its end; each line is answered with "done" when all have been through twice. PAYLOAD is the program that
+ * those who join are to run; CAPS (hexadecimal) the capabilities that it has and we could take from it.
+ * Without CAPS whatever we reach of somebody who is not PAYLOAD yet is a gain.
  * "GAINED what of whom", each what once; at the end "tried KIND n" for each kind, "newcomers n", "helpers n".
  */
 #define _GNU_SOURCE
@@ -31,7 +31,7 @@ enum { KINDS = 6, HELD = 32, PIDS = 1 << 16 };
 static struct shared {
     unsigned long tried[KINDS], rounds[KINDS], helpers, newcomers;
     unsigned gained;
-    unsigned char seen[PIDS];
+    unsigned char seen[PIDS], early[PIDS];
 } *shared;
 
 static struct stat payload;
@@ -218,7 +218,8 @@ static void attack_trace(pid_t pid)
     if (ptrace(PTRACE_SEIZE, pid, 0, 0) < 0)
         return;
     reached("trace", pid, caps);
-    if (ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0 && waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status))
+    if (ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0 && waitpid(pid, &status, __WALL) == pid &&
+        WIFSTOPPED(status))
         ptrace(PTRACE_DETACH, pid, 0, 0);
 }
 
@@ -249,14 +250,10 @@ static void look_round(int kind)
         pid_t pid = isdigit((unsigned char)entry->d_name[0]) ? atoi(entry->d_name) : 0;
         if (pid <= 1 || is_family(pid) || pid > family[0] + KINDS + PIDS - 1)
             continue;
-        if (shared->seen[pid % PIDS] == 0) {
-            shared->seen[pid % PIDS] = 1;
+        if (__atomic_exchange_n(&shared->seen[pid % PIDS], 1, __ATOMIC_RELAXED) == 0)
             __atomic_add_fetch(&shared->newcomers, 1, __ATOMIC_RELAXED);
-        }
-        if (shared->seen[pid % PIDS] == 1 && is_helper(pid)) {
-            shared->seen[pid % PIDS] = 2;
+        if (is_helper(pid) && __atomic_exchange_n(&shared->early[pid % PIDS], 1, __ATOMIC_RELAXED) == 0)
             __atomic_add_fetch(&shared->helpers, 1, __ATOMIC_RELAXED);
-        }
         __atomic_add_fetch(&shared->tried[kind], 1, __ATOMIC_RELAXED);
         kinds[kind].attack(pid);
     }
@@ -320,6 +317,7 @@ int main(int argc, char **argv)
         continue;
     for (int kind = 0; kind < KINDS; kind++)
         printf("tried %s %lu\n", kinds[kind].name, shared->tried[kind]);
-    printf("newcomers %lu\nhelpers %lu\ngained %u\nend\n", shared->newcomers, shared->helpers, shared->gained);
+    printf("newcomers %lu\nhelpers %lu\n", shared->newcomers, shared->helpers);
+    printf("gained %u\nend\n", shared->gained);
     return fflush(stdout) == 0 ? 0 : 1;
 }
