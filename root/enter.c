@@ -224,8 +224,7 @@ static bool wants_procfs_check(const struct plan *p)
 {
     // A pid namespace hides nothing in a procfs of the host's: same uid, and /proc/PID/root is open. Across
     // user namespaces the kernel asks for CAP_SYS_PTRACE; but the host's root may write to /proc/sys even so.
-    // A joined namespace's own root is taken as it is.
-    return !p->allow_host_proc && p->method != METHOD_JOINED && (!p->userns || plan_maps_outer(&p->users, 0));
+    return !p->allow_host_proc && (!p->userns || plan_maps_outer(&p->users, 0));
 }
 
 static int change_root(struct enter *e)
@@ -256,7 +255,9 @@ static int check_procfs(struct enter *e)
 {
     const struct plan *p = e->plan;
     bool any = false;
-    if (e->no_procfs)
+    // The root of another mount namespace is taken as it is, as nsenter does.
+    bool as_it_is = e->method == METHOD_JOINED && (e->foreign & CLONE_NEWNS) != 0;
+    if (e->no_procfs || as_it_is)
         return 0;
     int error = hostproc_refuse(p->root, &any);
     if (error < 0)

@@ -149,6 +149,25 @@ def test_another_root_in_a_users_container(bbox, own):
 
 
 @need_root
+def test_own_mounts_are_entered_again(bbox, unchanged_host):
+    """Nothing is gained by that: the caller's procfs is in sight, and is refused as ever."""
+    opts = ["--join=mnt:/proc/self/ns/mnt", "--join=net:/proc/self/ns/net"]
+    assert_fails(exec_in("/", "/bin/true", opts=opts), 125, "check /proc", "the caller's own pid namespace")
+    with joined("/", *opts, "--allow-host-proc") as (_, seen):
+        assert seen == HOST
+    with joined(bbox, *opts) as (_, seen):
+        assert without_mounts(seen) == without_mounts(HOST) and seen["mnt"] != HOST["mnt"]
+
+
+@need_root
+@pytest.mark.parametrize("maps", [["--map-root-user"], ["--map-users=0:1000:9", "--map-groups=0:1000:9"]], ids=" ".join)
+def test_own_user_namespace_in_joined_mounts(bbox, target, maps):
+    with joined("/", "--join=mnt", f"--target={target}", *maps) as (_, seen):
+        assert seen["mnt"] == namespaces(target)["mnt"] and seen["user"] not in (HOST["user"],
+                                                                               namespaces(target)["user"])
+
+
+@need_root
 def test_own_namespaces_are_entered_again(bbox, unchanged_host):
     kinds = ("net", "ipc", "uts", "cgroup", "time", "pid")
     with joined(bbox, *(f"--join={kind}:/proc/self/ns/{kind}" for kind in kinds)) as (_, seen):
