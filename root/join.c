@@ -84,8 +84,10 @@ static int open_target(const struct plan *p, int *pidfd)
     int error = open_pidfd(p, pidfd);
     if (error == 0 && *pidfd >= 0)
         error = number_of(p, *pidfd, &number);
-    if (error < 0)
+    if (error < 0) {
+        fd_auto_close(pidfd); // it may be anything
         return error;
+    }
     return proc_open_file(proc_path(path, "", number, "/ns"), O_PATH | O_DIRECTORY);
 }
 
@@ -154,12 +156,11 @@ int join_open(struct enter *e)
     AUTO_CLOSE int pidfd = -1;
     AUTO_CLOSE int directory = -1;
     const struct plan *p = e->plan;
-    if (p->target_by != TARGET_NONE) {
-        directory = open_target(p, &pidfd);
-        if (directory < 0)
-            return directory;
-    }
-    int error = open_all(e, directory);
+    int error = 0;
+    if (p->target_by != TARGET_NONE)
+        error = directory = open_target(p, &pidfd);
+    if (error >= 0)
+        error = open_all(e, directory);
     // Said last it holds for all of them; and it explains why one could not be opened.
     int alive = pidfd >= 0 ? check_alive(p, pidfd) : 0;
     return alive < 0 ? alive : error;
