@@ -12,10 +12,11 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "behaviour"))
-from conftest import bbox, binary, mark, need_root, payloads, run, scratch  # noqa: E402,F401
-from injection import (ERRORS, EXCLUDED, NEWER, NO_ROOM, REPORT, TRUE, Host, Injector,  # noqa: E402
+from conftest import (as_user, bbox, binary, mark, need_root, need_userns, payloads, run,  # noqa: E402,F401
+                      scratch)
+from injection import (ERRORS, EXCLUDED, NEWER, NO_ROOM, REPORT, TRUE, USER, Host, Injector,  # noqa: E402
                        difference, number_of, view)
-from joining import OF_HOST, OF_ROOT, TYPES, by_target, container  # noqa: E402
+from joining import OF_HOST, OF_ROOT, OF_USER, TYPES, by_target, container  # noqa: E402
 from test_faults import (MOST_HANGS, alone, killat, listed, options_are_read, pytestmark,  # noqa: E402,F401
                          summary)
 
@@ -26,11 +27,12 @@ OTHERS = [kind for kind in TYPES if kind not in ("mnt", "user")]
 # name: (the container's options, the types, further options, where ROOT is, fallbacks)
 JOINS = {
     "join": (OF_ROOT, TYPES, [], "/", {}),
+    "join-user": (OF_USER, TYPES, [], "/", {}),
     "join-pivot": (OF_HOST, OTHERS, [], None, {"join-stacked": NO_ROOM, "join-chroot": {"EPERM", "ENOSYS"}}),
     "join-stacked": (OF_HOST, OTHERS, ["--pivot=stacked"], None, {}),
     "join-chroot": (OF_HOST, OTHERS, ["--enter=chroot"], None, {}),
 }
-modes = pytest.mark.parametrize("mode", ["join", "join-pivot"])
+modes = pytest.mark.parametrize("mode", ["join", "join-pivot", pytest.param("join-user", marks=need_userns)])
 
 
 class Joining(Injector):
@@ -38,7 +40,7 @@ class Joining(Injector):
 
     def __init__(self, killat, root, scratch, pid):  # noqa: F811
         super().__init__(killat, root, scratch)
-        self.modes = {name: ([*by_target(pid, kinds), *opts], None, fallbacks)
+        self.modes = {name: ([*by_target(pid, kinds), *opts], USER if name == "join-user" else None, fallbacks)
                       for name, (_, kinds, opts, _, fallbacks) in JOINS.items()}
 
     def words(self, mode, payload):
@@ -49,7 +51,8 @@ class Joining(Injector):
 @contextlib.contextmanager
 def prepared(mode, killat, bbox, scratch):  # noqa: F811
     run("mount", "--make-rshared", "/")
-    with container(bbox, *JOINS[mode][0]) as pid:
+    who = as_user() if mode == "join-user" else {}
+    with container(bbox, *JOINS[mode][0], **who) as pid:
         yield Joining(killat, bbox, scratch, pid), Host(bbox)
         reap()
 
