@@ -146,7 +146,7 @@ int exec_filter_make(const struct enter *e)
     struct profile_for to = {
         .capabilities = become_capabilities(e),
         .kernel = kernel_version(),
-        .own_processes = (p->unshare & (CLONE_NEWPID | CLONE_NEWUSER)) != 0,
+        .own_processes = ((p->unshare | e->foreign) & (CLONE_NEWPID | CLONE_NEWUSER)) != 0,
         .new_userns = false,
     };
     int count = profile_default(&to, filter.program[OWN].code, PROFILE_MAX);

@@ -20,6 +20,8 @@ struct enter {
     int root;                // ROOT as it was opened; can't be mounted on after unshare(CLONE_NEWNS)
     int tree;                // the root of the clone that lies over it; -1 before
     int upper, work;         // --overlay=UPPER:WORK as they were opened, else -1
+    int join[JOINS_MAX];     // the namespaces of plan->join, until they are entered
+    int foreign;             // CLONE_NEW… of those that are not the caller's own
     int map_channel;         // to the child that writes the maps
     pid_t map_child;
     bool legacy;             // the clone was made by mount(2)

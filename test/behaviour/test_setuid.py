@@ -37,6 +37,8 @@ EXEC = {
     "--unset-env": (["SEEN"], []),
     "--argv0": (["name"], []),
     "--unshare": (["pid", "ipc", "uts", "net", "pid,ipc,uts,net"], ["user", "cgroup", "time", "pid,user", "net,cgroup"]),
+    "--join": ([], ["net:/proc/self/ns/net", "mnt:/proc/1/ns/mnt", "user", "pid"]),
+    "--target": ([], ["1"]),
     "--map-root-user": ([], [None]),
     "--map-current-user": ([], [None]),
     "--map-auto": ([], [None]),
