@@ -212,7 +212,8 @@ def test_limits(setuid, bbox, name, value, secret, unchanged_host):
         return
     seen = json.loads(proc.stdout)
     assert seen["uids"] == [UID] * 3 and not any(seen["caps"].values())
-    assert seen["rlimits"][name.lower()] == [value, value]
+    soft = 0 if SANITIZED and name == "CORE" else value  # those builds dump no core
+    assert seen["rlimits"][name.lower()] == [soft, value]
 
 
 @pytest.mark.parametrize("which", ["".join(w) for n in (1, 2, 3) for w in itertools.combinations("012", n)])
