@@ -126,6 +126,9 @@ static int seal(struct enter *e)
         return 0; // the payload is no owner of the file, and a copy would not be set-uid
     if (p->userns ? proc_fd() < 0 : proc_need() < 0)
         return run_again(p); // it says what is missing
+    // Whoever lives in there may be anybody.
+    if ((p->join_flags & (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID)) != 0)
+        return run_again(p);
     if (!could_write(p, e->caller))
         return 0;
     if (keeps_sys_admin(p, e->caller))
@@ -135,12 +138,13 @@ static int seal(struct enter *e)
     if (root < 0 || fstat(root, &there) != 0 || stat("/", &slash) != 0)
         return 0; // enter_root() says what is wrong with it
     bool is_slash = there.st_dev == slash.st_dev && there.st_ino == slash.st_ino;
-    if (p->unshare == 0 && p->overlay == OVERLAY_NONE && p->root_word != NULL && p->method != METHOD_CHROOT &&
-        !is_slash) {
+    if (p->unshare == 0 && p->join_count == 0 && p->overlay == OVERLAY_NONE && p->root_word != NULL &&
+        p->method != METHOD_CHROOT && !is_slash) {
         e->protect = run_again_in_clone;
         return 0;
     }
-    // Other namespaces can't be unshared twice, and "/" can't be covered: the look comes first, at the host's mounts.
+    // Other namespaces can't be unshared or joined twice, and "/" can't be covered: the look comes first, at
+    // the host's mounts.
     return hostproc_below(root) ? run_again(p) : 0;
 }
 
@@ -207,6 +211,18 @@ static int enter_workdir(const struct plan *p)
     return 0;
 }
 
+// What lives in a joined pid namespace sees a process that is no more than the payload.
+static int fork_late(const struct enter *e)
+{
+    err_stage("fork");
+    proc_close(); // close_others() did: from here on the number means nothing
+    int error = monitor_fork(e->plan, e->caller);
+    if (error == -ENOMEM)
+        err_hint("a pid namespace takes no more processes once its pid 1 has ended");
+    err_stage("payload");
+    return error;
+}
+
 static int run_payload(struct enter *e, int *status)
 {
     struct payload payload;
@@ -217,8 +233,14 @@ static int run_payload(struct enter *e, int *status)
         error = exec_filter_make(e);
     if (error == 0)
         error = become_payload(e);
+    if (error == 0 && e->plan->join_count > 0)
+        error = start_dumpable(false); // once more, after the change of ids
     if (error == 0)
         error = close_others(e->plan);
+    if (error == 0 && plan_forks_late(e->plan))
+        error = fork_late(e);
+    if (error == 0)
+        error = become_session(e->plan);
     if (error == 0)
         error = enter_workdir(e->plan);
     if (error < 0)
@@ -256,6 +278,8 @@ int exec_main(char **argv, char **words, const struct caps_privilege *held)
         return options_help(exec_usage, exec_options) < 0 ? EXIT_HELPER : 0;
     if (error == 0 && plan.dry_run && !plan.set_uid)
         return exec_print_plan(&plan, held) < 0 ? EXIT_HELPER : 0;
+    if (error == 0)
+        error = enter_allowed(&e);
     if (error == 0)
         error = open_own(&plan);
     if (error == 0 && plan.die_with_parent)

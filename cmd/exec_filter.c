@@ -140,12 +140,13 @@ static uint32_t kernel_version(void)
 int exec_filter_make(const struct enter *e)
 {
     const struct plan *p = e->plan;
-    if (p->filter != FILTER_DEFAULT)
+    // In set-uid mode the caller's program comes on top of it, never instead.
+    if (p->filter != FILTER_DEFAULT && !p->set_uid)
         return 0;
     struct profile_for to = {
         .capabilities = become_capabilities(e),
         .kernel = kernel_version(),
-        .own_processes = (p->unshare & (CLONE_NEWPID | CLONE_NEWUSER)) != 0,
+        .own_processes = ((p->unshare | e->foreign) & (CLONE_NEWPID | CLONE_NEWUSER)) != 0,
         .new_userns = false,
     };
     int count = profile_default(&to, filter.program[OWN].code, PROFILE_MAX);

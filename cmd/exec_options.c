@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "cmd/exec.h"
+#include "cmd/join_options.h"
 #include "cmd/limits.h"
 #include "sys/num.h"
 #include "sys/ns.h"
@@ -243,6 +244,8 @@ const struct option_row exec_options[] = {
     {"--unset-env", "NAME", take_unset_env, "remove a variable"},
     {"--argv0", "STRING", take_argv0, "argv[0] of the payload"},
     {"--unshare", "LIST", take_unshare, "user,pid,net,ipc,uts,cgroup,time (mount is implied)"},
+    {"--join", "TYPE[:SOURCE]", join_take_join, "enter a namespace: a path, fd:N, or that of --target (repeatable)"},
+    {"--target", "PID|fd:N", join_take_target, "the process, or pidfd, whose namespaces --join=TYPE means"},
     {"--map-root-user", NULL, options_map_root, "map the caller's ids to 0"},
     {"--map-current-user", NULL, options_map_current, "map the caller's ids to themselves"},
     {"--map-auto", NULL, options_map_auto, "map the ranges of /etc/subuid and /etc/subgid"},

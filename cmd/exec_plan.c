@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // --dry-run: the plan as JSON, in the order in which it would be done.
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -49,8 +50,24 @@ static void print_maps(const char *key, const struct id_maps *maps, struct out *
     out_close(o, ']');
 }
 
+// In the options' order: the kernel decides which of them wait for the user namespace.
+static void print_joins(const struct plan *p, struct out *o)
+{
+    out_open(o, "join", '[');
+    for (unsigned i = 0; i < p->join_count; i++) {
+        const struct plan_join *j = &p->join[i];
+        out_open(o, NULL, '{');
+        out_string(o, "type", j->name);
+        out_string(o, j->source != NULL ? "source" : "target", j->source != NULL ? j->source : p->target);
+        out_close(o, '}');
+    }
+    out_close(o, ']');
+}
+
 static void print_namespaces(const struct plan *p, struct out *o)
 {
+    if (p->join_count > 0)
+        print_joins(p, o);
     out_open(o, "unshare", '[');
     for (const struct ns_kind *kind = ns_kinds; kind->name != NULL; kind++) {
         if ((p->unshare & kind->flag) != 0)
@@ -69,7 +86,8 @@ static void print_namespaces(const struct plan *p, struct out *o)
 
 static void print_payload(const struct plan *p, uint64_t capabilities, struct out *o)
 {
-    if (!p->map_auto || p->has_user) {
+    bool inside = (p->join_flags & CLONE_NEWUSER) != 0; // its maps are seen then
+    if ((!p->map_auto && !inside) || p->has_user) {
         out_integer(o, "uid", p->uid);
         out_integer(o, "gid", p->gid);
     }
@@ -101,8 +119,9 @@ int exec_print_plan(const struct plan *p, const struct caps_privilege *held)
     out_open(&o, "steps", '[');
     enter_print(p, &o);
     out_close(&o, ']');
-    // In a new user namespace all are held; which of them the kernel knows is seen then.
-    print_payload(p, plan_capabilities(p, p->uid, p->userns ? ~UINT64_C(0) : held->permitted), &o);
+    // In another user namespace all are held; which of them the kernel knows is seen then.
+    bool all = p->userns || (p->join_flags & CLONE_NEWUSER) != 0;
+    print_payload(p, plan_capabilities(p, p->uid, all ? ~UINT64_C(0) : held->permitted), &o);
     out_close(&o, '}');
     out_text(&o, "\n");
     int error = out_flush(&o);

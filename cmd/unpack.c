@@ -209,7 +209,9 @@ int unpack_main(char **argv, char **words, const struct caps_privilege *held)
     reader.in = &input;
     input.fd = input.ends[0] = input.ends[1] = -1;
     report_begin(&report, &plan, &extract, &input);
-    error = open_own();
+    error = enter_allowed(&e);
+    if (error == 0)
+        error = open_own();
     if (error == 0)
         error = open_archive();
     if (error == 0)

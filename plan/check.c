@@ -14,7 +14,8 @@
 #define CLONE_NEWTIME 0x80
 #endif
 
-const char *const plan_method_names[] = {"auto", "pivot", "detached", "move", "chroot", "confined", NULL};
+const char *const plan_method_names[] = {"auto", "pivot", "detached", "move", "chroot", "confined",
+                                         "joined", NULL};
 const char *const plan_pivot_names[] = {"any", "tmpdir", "stacked", NULL};
 
 // The engines' set without mknod: with no device cgroup it reads the host's disks.
@@ -36,7 +37,12 @@ enum { CHROOT_FORBIDDEN = sizeof(chroot_forbidden) / sizeof(chroot_forbidden[0])
 
 bool plan_stays(const struct plan *p)
 {
-    return p->init || (p->unshare & (CLONE_NEWPID | CLONE_NEWTIME)) != 0;
+    return p->init || ((p->unshare | p->join_flags) & (CLONE_NEWPID | CLONE_NEWTIME)) != 0;
+}
+
+bool plan_forks_late(const struct plan *p)
+{
+    return (p->join_flags & CLONE_NEWPID) != 0;
 }
 
 uint64_t plan_capabilities(const struct plan *p, uint32_t uid, uint64_t held)
@@ -90,11 +96,16 @@ static int check_method(const struct plan *p)
 // Each number once; nothing that the payload gets may be a directory.
 static int check_descriptors(const struct plan *p)
 {
-    int used[PASS_FDS_MAX + 5], count = 0;
-    const int ours[] = {p->root_fd, p->status_fd, p->sync_fd, p->args_fd, p->filter_fd};
-    for (int i = 0; i < 5; i++) {
+    int used[PASS_FDS_MAX + 6 + JOINS_MAX], count = 0;
+    const int target = p->target_by == TARGET_FD ? p->target_number : -1;
+    const int ours[] = {p->root_fd, p->status_fd, p->sync_fd, p->args_fd, p->filter_fd, target};
+    for (int i = 0; i < 6; i++) {
         if (ours[i] >= 0)
             used[count++] = ours[i];
+    }
+    for (unsigned i = 0; i < p->join_count; i++) {
+        if (p->join[i].fd >= 0)
+            used[count++] = p->join[i].fd;
     }
     for (unsigned i = 0; i < p->pass_fd_count; i++)
         used[count++] = p->pass_fd[i];
@@ -176,9 +187,14 @@ static int check_namespaces(const struct plan *p)
 
 static const uint64_t enough = CAPS_BIT(CAP_SYS_ADMIN) | CAPS_BIT(CAP_SYS_CHROOT);
 
+static bool joins_userns(const struct plan *p)
+{
+    return (p->join_flags & CLONE_NEWUSER) != 0;
+}
+
 static void decide_userns(struct plan *p, const struct caps_privilege *held)
 {
-    bool without = p->method == METHOD_DETACHED || p->method == METHOD_CONFINED;
+    bool without = p->method == METHOD_DETACHED || p->method == METHOD_CONFINED || joins_userns(p);
     if (p->map_given || (!without && (held->effective & enough) == 0))
         p->unshare |= CLONE_NEWUSER;
     p->userns = (p->unshare & CLONE_NEWUSER) != 0;
@@ -266,6 +282,8 @@ int plan_decide_ids(struct plan *p, const struct caps_privilege *held)
 // The caller's own gid as its only one counts as none.
 static int check_groups(const struct plan *p, const struct caps_privilege *held)
 {
+    if (joins_userns(p))
+        return 0; // what its maps allow is seen in there
     bool may_set = p->userns ? p->maps_by_program : (held->effective & CAPS_BIT(CAP_SETGID)) != 0;
     if (may_set || p->groups == GROUPS_KEEP)
         return 0;
@@ -283,6 +301,8 @@ static int check_groups(const struct plan *p, const struct caps_privilege *held)
 
 static int check_caller(struct plan *p, const struct caps_privilege *held)
 {
+    if (joins_userns(p))
+        return 0; // the caller's ids and capabilities are nothing in there
     if (!p->has_user && !p->userns) {
         p->uid = held->uid;
         p->gid = held->gid;
@@ -327,6 +347,8 @@ static int check_all(struct plan *p, const struct caps_privilege *held)
     if (p->init)
         p->unshare |= CLONE_NEWPID;
     if (p->set_uid && (error = check_set_uid(p, held)) < 0)
+        return error;
+    if ((error = plan_check_joins(p)) < 0)
         return error;
     decide_userns(p, held);
     if ((error = check_method(p)) < 0 || (error = check_descriptors(p)) < 0 ||

@@ -10,7 +10,7 @@
 int options_enter(struct plan *p, const char *option, const char *value)
 {
     int method = options_find(plan_method_names, value);
-    if (method < 0)
+    if (method < 0 || method == METHOD_JOINED)
         return plan_usage(option, value, "no such method: auto, pivot, detached, move, chroot or confined");
     p->method = (enum plan_method)method;
     return 0;

@@ -21,17 +21,20 @@ enum plan_method {
     METHOD_MOVE,
     METHOD_CHROOT,
     METHOD_CONFINED,
+    METHOD_JOINED, // the root of a joined mount namespace, as it is; no word of --enter means it
 };
 enum plan_pivot { PIVOT_ANY, PIVOT_TMPDIR, PIVOT_STACKED };
 enum plan_overlay { OVERLAY_NONE, OVERLAY_TMPFS, OVERLAY_UPPER };
 enum plan_groups { GROUPS_CLEAR, GROUPS_KEEP, GROUPS_LIST };
 enum plan_filter { FILTER_DEFAULT, FILTER_NONE, FILTER_PROFILE, FILTER_PROGRAM };
+enum plan_target { TARGET_NONE, TARGET_PID, TARGET_FD };
 
 enum {
     GROUPS_MAX = 65536,
     PASS_FDS_MAX = 256,
     SYSCTLS_MAX = 64,
     HOSTNAME_BYTES = 64,
+    JOINS_MAX = 8, // each type once
 };
 
 struct plan_env {
@@ -49,6 +52,14 @@ struct plan_sysctl {
     const char *text; // KEY=VALUE, for errors
     char path[256];   // "sys/net/ipv4/ip_forward"
     const char *value;
+};
+
+// A namespace to enter, that others live in.
+struct plan_join {
+    int flag;           // CLONE_NEW…
+    const char *name;   // "net"
+    const char *source; // as the user wrote it; NULL: that of the target
+    int fd;             // of fd:N, else -1
 };
 
 // What `unpack` does inside: how the archive is extracted, and how it is read and reported.
@@ -83,6 +94,12 @@ struct plan {
     // Namespaces and maps.
     int unshare;   // CLONE_NEW… beyond the mount namespace; CLONE_NEWUSER once it is decided
     bool userns;   // a user namespace of its own
+    struct plan_join join[JOINS_MAX];
+    unsigned join_count;
+    int join_flags; // of all of them
+    enum plan_target target_by;
+    const char *target; // as the user wrote it
+    int target_number;  // a pid or a descriptor, as target_by says
     bool map_root, map_current, map_auto, map_given;
     struct id_maps users, groups_map;
     bool maps_by_program; // several lines: by somebody with the right, not by the process itself
@@ -139,6 +156,9 @@ int plan_allow_set_uid(const struct plan *p, const struct caps_privilege *held);
 
 // The helper stays as the payload's parent (INTERFACE.md).
 bool plan_stays(const struct plan *p);
+// It forks as the last thing before the payload: whoever lives in a joined pid namespace sees nothing of a
+// process that is more than the payload.
+bool plan_forks_late(const struct plan *p);
 // Capabilities that the payload of uid `uid` is to hold, of those in `held`.
 uint64_t plan_capabilities(const struct plan *p, uint32_t uid, uint64_t held);
 // Capabilities that undo a chroot.
@@ -150,7 +170,11 @@ const char *plan_forbids_chroot(const struct plan *p);
 // refuses what can't be meant. -errno, recorded as a usage error.
 int plan_check(struct plan *p, const struct caps_privilege *held);
 
-// The payload's ids in a new user namespace, once its maps are known (plan_check, and after --map-auto).
+// Holds --join and --target against all else; ROOT `/` of a joined mount namespace gets its method here.
+int plan_check_joins(struct plan *p);
+
+// The payload's ids in a user namespace that is not the caller's, once its maps are known (plan_check, and
+// after --map-auto or --join=user).
 int plan_decide_ids(struct plan *p, const struct caps_privilege *held);
 bool plan_maps_inner(const struct id_maps *maps, uint32_t inner);
 bool plan_maps_outer(const struct id_maps *maps, uint32_t outer);

@@ -36,8 +36,10 @@ static uint64_t bounding_set(const struct enter *e)
 
 // -- the parts ---------------------------------------------------------------------------------
 
-static int new_session(void)
+int become_session(const struct plan *p)
 {
+    if (!p->new_session)
+        return 0;
     if (setsid() >= 0)
         return 0;
     // A leader of a process group can't; in its parent's group it is none. Where that is another
@@ -100,8 +102,9 @@ static int set_ids(const struct enter *e)
     if (p->groups != GROUPS_KEEP && may_set_groups(e) && syscall(SYS_setgroups, p->group_count, p->group) != 0) {
         // A caller may be in a namespace where it is denied; then there must be none (verify_groups()).
         int error = err_at("setgroups", NULL);
+        bool none = error == -EPERM && p->group_count == 0 && verify_groups(e) == 0;
         err_hint("--groups=keep lets the payload keep the caller's supplementary groups");
-        if (error != -EPERM || p->group_count > 0 || verify_groups(e) < 0)
+        if (!none)
             return error;
         err_forget();
     }
@@ -164,7 +167,7 @@ static int die_with_parent(const struct plan *p)
 {
     if (!p->die_with_parent)
         return 0;
-    if (!plan_stays(p))
+    if (!plan_stays(p) || plan_forks_late(p))
         return start_die_with(start_parent());
     return p->init ? 0 : monitor_die_with(); // below pid 1 the kernel sees to it
 }
@@ -196,9 +199,7 @@ int become_filtered(const struct become_filter *filter)
 int become_payload(const struct enter *e)
 {
     const struct plan *p = e->plan;
-    int error = p->new_session ? new_session() : 0;
-    if (error == 0)
-        error = set_limits(p);
+    int error = set_limits(p);
     if (error < 0)
         return error;
     if (!p->new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

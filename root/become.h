@@ -15,10 +15,13 @@ struct become_filter {
     } program[2];
 };
 
-// Makes this process what the plan says the payload is: session, limits, no_new_privs, ids, capabilities;
+// Makes this process what the plan says the payload is: limits, no_new_privs, ids, capabilities;
 // then proves it by reading all of it back, and by trying to become root again. -errno, recorded.
 // CAP_SYS_ADMIN stays besides, until execve(2), where only it can load the plan's filter.
 int become_payload(const struct enter *e);
+
+// --new-session, in the process that will be the payload. -errno, recorded.
+int become_session(const struct plan *p);
 
 // Loads the filter; only execve, the report of its failure and _exit follow. -errno, recorded.
 int become_filtered(const struct become_filter *filter);

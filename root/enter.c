@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "root/hostproc.h"
+#include "root/join.h"
 #include "root/monitor.h"
 #include "root/seal.h"
 #include "sys/err.h"
@@ -94,7 +95,8 @@ static void hint_at_unshare(const struct enter *e, int error)
 {
     if ((e->plan->unshare & CLONE_NEWUSER) != 0 && (error == -EPERM || error == -EACCES))
         err_hint("user namespaces are denied: by kernel.unprivileged_userns_clone, "
-                 "kernel.apparmor_restrict_unprivileged_userns or a seccomp filter, or the caller is in a chroot");
+                 "kernel.apparmor_restrict_unprivileged_userns (inroot's AppArmor profile lifts that, see inroot(1)) "
+                 "or a seccomp filter, or the caller is in a chroot");
     else if (error == -ENOSPC)
         err_hint("a limit in /proc/sys/user (max_user_namespaces and its kin) is reached");
     else if (error == -EPERM)
@@ -200,8 +202,8 @@ static int wait_for_parent(struct enter *e)
     char byte;
     ssize_t n;
     do {
-        // The monitor takes the signals where there is one.
-        const sigset_t *mask = plan_stays(e->plan) ? NULL : start_mask();
+        // The monitor takes the signals where there is one by now.
+        const sigset_t *mask = monitor_channel() >= 0 ? NULL : start_mask();
         n = ppoll(p, 2, NULL, mask) < 0 ? -1 : 0;
         if (n == 0 && p[1].revents != 0)
             _exit(EXIT_HELPER); // the monitor got a signal, and dies of it
@@ -254,7 +256,9 @@ static int check_procfs(struct enter *e)
 {
     const struct plan *p = e->plan;
     bool any = false;
-    if (e->no_procfs)
+    // The root of another mount namespace is taken as it is, as nsenter does.
+    bool as_it_is = e->method == METHOD_JOINED && (e->foreign & CLONE_NEWNS) != 0;
+    if (e->no_procfs || as_it_is)
         return 0;
     int error = hostproc_refuse(p->root, &any);
     if (error < 0)
@@ -294,6 +298,26 @@ static bool is_set_uid(const struct plan *p)
     return p->set_uid;
 }
 
+static bool wants_join(const struct plan *p)
+{
+    return p->join_count > 0;
+}
+
+static bool root_is_inside(const struct plan *p)
+{
+    return (p->join_flags & CLONE_NEWNS) != 0;
+}
+
+static bool root_is_outside(const struct plan *p)
+{
+    return !root_is_inside(p);
+}
+
+static bool forks_early(const struct plan *p)
+{
+    return plan_stays(p) && !plan_forks_late(p);
+}
+
 static bool wants_userns(const struct plan *p)
 {
     return p->userns;
@@ -306,7 +330,7 @@ static bool has_payload(const struct plan *p)
 
 static bool wants_mounts(const struct plan *p)
 {
-    return p->method != METHOD_CHROOT && p->method != METHOD_CONFINED;
+    return p->method != METHOD_CHROOT && p->method != METHOD_CONFINED && p->method != METHOD_JOINED;
 }
 
 static bool wants_overlay(const struct plan *p)
@@ -347,19 +371,24 @@ static const struct step {
     int (*run)(struct enter *e);
     bool set_uid;
 } steps[] = {
+    // By path or by process, all before the first is entered.
+    {"open-join", wants_join, join_open, false},
     // Before the working directory changes: relative paths are the caller's.
     {"open-overlay", wants_overlay, overlay_open, false},
     // By path once, or the descriptor: nothing re-reads the path.
-    {"open-root", always, open_root, true},
-    // The child that stays outside.
+    {"open-root", root_is_outside, open_root, true},
+    // The child that stays outside, of joined namespaces too.
     {"prepare-maps", wants_userns, userns_prepare, false},
+    {"join", wants_join, join_enter, false},
+    {"open-root", root_is_inside, open_root, false},
     // No sooner: up to here nothing but the caller's own rights was in force.
     {"raise-capabilities", is_set_uid, raise_capabilities, true},
     {"unshare", always, unshare_namespaces, true},
     // Before any mount: only a mapped id can own files.
     {"write-maps", wants_userns, userns_write_maps, false},
-    // A new pid or time namespace holds children only; the mounts below are the child's work.
-    {"fork", plan_stays, fork_monitor, true},
+    // A new pid or time namespace holds children only; the mounts below are the child's work. Into a joined
+    // pid namespace the body forks.
+    {"fork", forks_early, fork_monitor, true},
     {"attach-root", wants_mounts, attach, true},
     {"protect-executable", has_payload, protect_executable, true},
     {"mount-overlay", wants_overlay, overlay_mount, false},
@@ -379,7 +408,7 @@ static const struct step {
 enum { STEPS = sizeof(steps) / sizeof(steps[0]) };
 
 // The caller is who the record says, not who the plan says.
-static int check_set_uid(const struct enter *e)
+int enter_allowed(const struct enter *e)
 {
     err_stage("set-uid");
     if (e->plan->set_uid != e->caller->set_uid)
@@ -390,10 +419,11 @@ static int check_set_uid(const struct enter *e)
 int enter_root(struct enter *e)
 {
     e->root = e->tree = e->upper = e->work = e->map_channel = e->inside = -1;
+    memset(e->join, -1, sizeof(e->join));
     e->held = e->caller->permitted;
     e->method = e->plan->method == METHOD_AUTO ? METHOD_PIVOT : e->plan->method;
     e->pivot = e->plan->pivot;
-    int allowed = check_set_uid(e);
+    int allowed = enter_allowed(e);
     if (allowed < 0)
         return allowed;
     for (int i = 0; i < STEPS; i++) {
@@ -415,4 +445,6 @@ void enter_print(const struct plan *p, struct out *o)
         if (steps[i].wanted(p))
             out_string(o, NULL, steps[i].name);
     }
+    if (plan_forks_late(p))
+        out_string(o, NULL, "fork");
 }

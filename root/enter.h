@@ -20,6 +20,8 @@ struct enter {
     int root;                // ROOT as it was opened; can't be mounted on after unshare(CLONE_NEWNS)
     int tree;                // the root of the clone that lies over it; -1 before
     int upper, work;         // --overlay=UPPER:WORK as they were opened, else -1
+    int join[JOINS_MAX];     // the namespaces of plan->join, until they are entered
+    int foreign;             // CLONE_NEW… of those that are not the caller's own
     int map_channel;         // to the child that writes the maps
     pid_t map_child;
     bool legacy;             // the clone was made by mount(2)
@@ -39,6 +41,10 @@ struct enter {
     // What to do when a procfs is found in ROOT's clone; NULL if that does not matter.
     int (*protect)(struct enter *e);
 };
+
+// Whether the caller may have this plan carried out: in set-uid mode not every one. -EPERM, recorded.
+// enter_root() asks again; a command asks before it reads what the plan names.
+int enter_allowed(const struct enter *e);
 
 // Enters. Returns 0 in the process that is inside; that is a child of this one where plan_stays(): the
 // helper itself then never returns from here. -errno, recorded.

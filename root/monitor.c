@@ -221,6 +221,13 @@ static int shed(const struct monitor *m, const struct caps_privilege *now)
     int keep[] = {0, 1, 2, m->signals, m->exec, m->init, status_fd()};
     size_t count = forward_sort(keep, sizeof(keep) / sizeof(keep[0]));
     int error = fd_close_all_but(keep, count, proc_fd());
+    if (error < 0 && plan_forks_late(m->plan)) {
+        // Without close_range(2), and no procfs by now; but all others than the payload's are closed already.
+        err_forget();
+        error = 0;
+        for (unsigned i = 0; i < m->plan->pass_fd_count; i++)
+            close(m->plan->pass_fd[i]);
+    }
     if (error < 0)
         return error;
     // It must not pin the old root; once the root is pivoted "/" is the new one for this process too.

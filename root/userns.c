@@ -96,21 +96,6 @@ static _Noreturn void outside(const struct enter *e, int channel, pid_t parent)
     _exit(error < 0 ? EXIT_HELPER : 0);
 }
 
-// Maps are written by number: the procfs must be one of our own pid namespace, or it names a stranger.
-static int check_proc_numbers(void)
-{
-    char self[12] = "", number[11];
-    if (proc_fd() < 0)
-        return proc_missing();
-    ssize_t n = readlinkat(proc_fd(), "self", self, sizeof(self) - 1);
-    text_from_number(number, (uint32_t)getpid());
-    if (n < 0)
-        return err_at("readlink", "/proc/self");
-    if (strcmp(self, number) != 0)
-        return err_because("readlink", "/proc/self", EXDEV, "/proc is that of another pid namespace");
-    return 0;
-}
-
 int userns_prepare(struct enter *e)
 {
     if (!e->plan->userns)
@@ -122,7 +107,7 @@ int userns_prepare(struct enter *e)
     }
     if (!e->plan->maps_by_program)
         return 0;
-    int error = check_proc_numbers();
+    int error = proc_check_numbers();
     if (error < 0)
         return error;
     int ends[2];
@@ -169,11 +154,9 @@ static int wait_for_maps(struct enter *e)
     return e->plan->die_with_parent ? start_die_with(start_parent()) : 0;
 }
 
-int userns_write_maps(struct enter *e)
+static int write_maps(struct enter *e)
 {
     char text[MAP_TEXT];
-    if (!e->plan->userns)
-        return 0;
     uint64_t sets[3];
     int error = caps_get(sets);
     if (error < 0)
@@ -187,5 +170,21 @@ int userns_write_maps(struct enter *e)
         error = proc_write("self/uid_map", text);
     if (error == 0 && (error = map_text(&e->plan->groups_map, text)) == 0)
         error = proc_write("self/gid_map", text);
+    // Ubuntu's restriction lets the unshare pass, and denies every capability that it gave.
+    if (error == -EPERM || error == -EACCES)
+        err_hint("if kernel.apparmor_restrict_unprivileged_userns is 1: inroot's AppArmor profile lifts that, see inroot(1)");
     return error;
+}
+
+int userns_write_maps(struct enter *e)
+{
+    if (!e->plan->userns)
+        return 0;
+    if (e->plan->join_count == 0)
+        return write_maps(e);
+    // The files of a process that is not dumpable are root's, and newuidmap looks at their owner.
+    int error = start_dumpable(true);
+    if (error == 0)
+        error = write_maps(e);
+    return error == 0 ? start_dumpable(false) : error;
 }

@@ -2,11 +2,14 @@
 #include "sys/ns.h"
 
 #include <errno.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "sys/err.h"
@@ -46,6 +49,25 @@ static const char *name_of(int flags)
 int ns_unshare(int flags)
 {
     return flags == 0 || unshare(flags) == 0 ? 0 : err_at("unshare", name_of(flags));
+}
+
+int ns_check(int fd, int flag, const char *path)
+{
+    struct statfs fs;
+    // The number of the ioctl may mean anything to another kind of file.
+    if (fstatfs(fd, &fs) != 0)
+        return err_at("fstatfs", path);
+    if (fs.f_type != NSFS_MAGIC)
+        return err_because("setns", path, EINVAL, "it is no namespace");
+    int kind = ioctl(fd, NS_GET_NSTYPE);
+    if (kind < 0)
+        return err_at("NS_GET_NSTYPE", path);
+    return kind == flag ? 0 : err_because("setns", path, EINVAL, "it is a namespace of another type");
+}
+
+int ns_enter(int fd, int flag)
+{
+    return setns(fd, flag) == 0 ? 0 : err_at("setns", name_of(flag));
 }
 
 int ns_loopback_up(void)

@@ -22,6 +22,12 @@ const struct ns_kind *ns_find(const char *name, size_t n);
 // unshare(2); -errno, recorded.
 int ns_unshare(int flags);
 
+// Whether `fd` is a namespace of that kind (nsfs(5), ioctl_ns(2)). -errno, recorded as an error of `path`.
+int ns_check(int fd, int flag, const char *path);
+
+// setns(2); -errno, recorded.
+int ns_enter(int fd, int flag);
+
 // Brings the loopback interface of a new network namespace up.
 int ns_loopback_up(void);
 

@@ -83,6 +83,20 @@ int proc_fd_path(int fd, char *path, size_t size)
     return 0;
 }
 
+int proc_check_numbers(void)
+{
+    char self[12] = "", number[11];
+    if (descriptor < 0)
+        return proc_missing();
+    ssize_t n = readlinkat(descriptor, "self", self, sizeof(self) - 1);
+    text_from_number(number, (uint32_t)getpid());
+    if (n < 0)
+        return err_at("readlink", "/proc/self");
+    if (strcmp(self, number) != 0)
+        return err_because("readlink", "/proc/self", EXDEV, "/proc is that of another pid namespace");
+    return 0;
+}
+
 int proc_missing(void)
 {
     return err_because("open", "/proc", why.number, why.reason);

@@ -32,6 +32,9 @@ int proc_fd_path(int fd, char *path, size_t size);
 // Opens a procfs of its own where the machine has none at /proc; needs CAP_SYS_ADMIN. -errno, recorded.
 int proc_need(void);
 
+// -EXDEV, recorded, if its numbers are those of another pid namespace than ours: they would name strangers.
+int proc_check_numbers(void);
+
 // Whether `fd` lies on a procfs, by its magic number: 1 or 0; -errno, not recorded.
 int proc_is_procfs(int fd);
 

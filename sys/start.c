@@ -187,6 +187,16 @@ int start_die_with(pid_t parent)
     return 0;
 }
 
+int start_dumpable(bool on)
+{
+    if (prctl(PR_SET_DUMPABLE, on ? 1 : 0, 0, 0, 0) != 0)
+        return err_at("prctl", "PR_SET_DUMPABLE");
+    int got = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+    if (got < 0)
+        return err_at("prctl", "PR_GET_DUMPABLE");
+    return got == (on ? 1 : 0) ? 0 : err_because("prctl", "PR_SET_DUMPABLE", EPERM, "it is not what was set");
+}
+
 #ifdef __PIE__
 // The linker's own name for where the image starts, and so reserved.
 extern const char __ehdr_start[] __attribute__((visibility("hidden"))); // NOLINT(cert-dcl51-cpp)

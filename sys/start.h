@@ -41,6 +41,10 @@ _Noreturn void start_die_by(int number);
 // -ESRCH when the parent `parent` is gone already.
 int start_die_with(pid_t parent);
 
+// Whether others may look into this process (PR_SET_DUMPABLE): the kernel decides anew when ids change or a
+// user namespace is entered, so this is said again after each. Read back; -errno, recorded.
+int start_dumpable(bool on);
+
 // Makes RELRO pages read-only: musl 1.2.3's start code does not for a static-PIE.
 int start_protect_relro(void);
 

@@ -48,7 +48,7 @@ class Summary:
         with contextlib.suppress(FileNotFoundError):
             lines = self.path.read_text(encoding="utf-8").splitlines()
             if lines:
-                terminalreporter.section("unpack")
+                terminalreporter.section("counts")
             for line in dict.fromkeys(lines):
                 terminalreporter.write_line(line)
         shutil.rmtree(self.path.parent, ignore_errors=True)

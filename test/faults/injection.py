@@ -51,6 +51,8 @@ MODES = {
     "read-only-stacked": (["--ro", "--pivot=stacked"], None, {}),
     "overlay": (["--overlay=tmpfs"], None, {"overlay-stacked": NO_ROOM}),
     "overlay-stacked": (["--overlay=tmpfs", "--pivot=stacked"], None, {}),
+    "setuid": ([], USER, {}),
+    "setuid-init": ([*INIT, "--unshare=net,ipc,uts"], USER, {}),
     "filter": (FILTER, None, {"filter-stacked": NO_ROOM, "filter-chroot": DENIED}),
     "filter-stacked": ([*FILTER, "--pivot=stacked"], None, {}),
     "filter-chroot": ([*FILTER, "--enter=chroot"], None, {}),
@@ -161,7 +163,7 @@ class Injector:
     modes = MODES
 
     def __init__(self, killat, root, scratch):
-        self.killat, self.root = killat, root
+        self.killat, self.root, self.program = killat, root, INROOT
         self.copy = scratch / "mountinfo"
         self.names = call_names()
         self.numbers = {name: number for number, name in self.names.items()}
@@ -177,7 +179,7 @@ class Injector:
         uid = self.modes[mode][1]
         options, inroot = self.words(mode, payload)
         command = [self.killat, "-o", ANSWER_FD, "-t", seconds, *options,
-                   *(["-u", uid] if uid is not None else []), *action, "--", INROOT, *inroot]
+                   *(["-u", uid] if uid is not None else []), *action, "--", self.program, *inroot]
         pipes = {}
         self.copy.unlink(missing_ok=True)
         try:
