@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "seccomp/bpf.h"
 #include "seccomp/conditions.h"
@@ -97,6 +98,23 @@ static bool is_sound(const struct compile_rule *rule)
     return rule->number < X32_BIT;
 }
 
+// Among neighbours with one action the order is free. Single values go first: as a list they take
+// one test each.
+static void put_values_first(const struct compile_rule **rule, size_t rules)
+{
+    static const struct compile_rule *others[RULES_MAX];
+    for (size_t i = 0, end, values; i < rules; i = end) {
+        size_t count = 0;
+        for (end = values = i; end < rules && rule[end]->action == rule[i]->action; end++) {
+            if (rule[end]->args == 1 && rule[end]->arg[0].op == OP_EQ)
+                rule[values++] = rule[end];
+            else
+                others[count++] = rule[end];
+        }
+        memcpy(&rule[values], others, count * sizeof(const struct compile_rule *));
+    }
+}
+
 // A rule that always holds ends the list, and what doesn't change the answer is no part of it.
 static struct call judge(const struct compile_rule **rule, size_t rules, uint32_t fallback,
                          bool narrow)
@@ -111,6 +129,7 @@ static struct call judge(const struct compile_rule **rule, size_t rules, uint32_
     }
     while (call.rules > 0 && rule[call.rules - 1]->action == call.otherwise)
         call.rules--;
+    put_values_first(rule, call.rules);
     return call;
 }
 

@@ -52,7 +52,7 @@ static bool starts_with(const struct compile_rule *longer, const struct compile_
 static bool is_contradiction(const struct table *t, const struct compile_rule *rule)
 {
     bool found = false;
-    for (size_t i = 0; i < t->rules; i++) {
+    for (size_t i = 0; i < t->rules && rule->args > 0; i++) {
         const struct compile_rule *earlier = &t->rule[i];
         if (earlier->number != rule->number)
             continue;
@@ -60,7 +60,7 @@ static bool is_contradiction(const struct table *t, const struct compile_rule *r
             return false; // nothing counts after it
         found |= earlier->action != rule->action && starts_with(earlier, rule);
     }
-    return found && rule->args > 0;
+    return found;
 }
 
 // Conditions in the order of their arguments, of the width of the architecture; without those that
