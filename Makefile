@@ -33,7 +33,7 @@ inroot: build-static.sh $(SOURCES) $(HEADERS)
 # -- the sanitizer build, and the unit tests on it ---------------------------------------------
 
 WARN     = -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
-LIBS     = -lcap-ng -lisal -lzstd
+LIBS     = -lcap-ng -lisal -lzstd -ljansson
 DYN_CC   = gcc
 DYN_FLAGS = -std=gnu17 -O1 -g -fno-omit-frame-pointer -D_GNU_SOURCE -iquote . $(WARN) -MMD -MP \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
@@ -61,7 +61,11 @@ build/dynamic/%.o: %.c Makefile
 
 build/dynamic/unit/%: test/unit/%.c build/dynamic/libinroot.a Makefile
 	@mkdir -p $(@D)
-	$(DYN_CC) $(DYN_FLAGS) -o $@ $< build/dynamic/libinroot.a -lcmocka $(LIBS)
+	$(DYN_CC) $(DYN_FLAGS) -o $@ $< build/dynamic/libinroot.a -lcmocka $(LIBS) $(PEER)
+
+# What the tables and filters of seccomp/ are compared with; never linked into inroot.
+build/dynamic/unit/test_calls build/dynamic/unit/test_seccomp_differential: PEER = -lseccomp
+build/dynamic/unit/test_profile_engines: PEER = -lseccomp
 
 # -- fuzzing: the same sources, watched by libFuzzer -------------------------------------------
 
@@ -103,6 +107,7 @@ bench:
 	@test/deps.sh build bench
 	$(SUBMAKE) inroot
 	/usr/bin/python3 bench/bench.py
+	/usr/bin/python3 bench/filter.py
 	/usr/bin/python3 bench/unpack.py
 
 soak:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Makes ./inroot: one static-PIE executable of musl, libcap-ng, the inflate of ISA-L, the decoder of
-# libzstd and the sources of this tree.
+# libzstd, the reader of jansson and the sources of this tree.
 #
 #   ./build-static.sh                  fetches the libraries' source packages with apt-get
 #   SOURCES=DIR ./build-static.sh      offline: takes the tarballs from DIR
@@ -27,8 +27,9 @@ accepted='
 libcap-ng 0.8.3        gz  bed6f6848e22bb2f83b5f764b2aef0ed393054e803a8e3a8711cb2a39e6b492d
 libisal   2.30.0       xz  f363f1be3d657d5676cef5253ee2233e60116e2fa9c9de86881185bf81e0e4b8
 libzstd   1.5.4+dfsg2  xz  8cf4bbb65e77ec348d052c8d6230eba66d435bddf64c8b5be2fcb16880c19953
+jansson   2.14         gz  c739578bf6b764aa0752db9a2fdadcfe921c78f1228c7ec0bb47fa804c55d17b
 '
-packages='libcap-ng libisal libzstd'
+packages='libcap-ng libisal libzstd jansson'
 
 die() {
     printf 'build-static.sh: %s\n' "$1" >&2
@@ -223,6 +224,7 @@ build_library() {
         libcap-ng) build_libcap_ng ;;
         libisal) build_libisal ;;
         libzstd) build_libzstd ;;
+        jansson) build_jansson ;;
     esac
     "$("$CC" -print-prog-name=ar)" rcsD "$lib/$1.a" $objects
 }
@@ -292,6 +294,24 @@ build_libzstd() {
     cp "$src/lib/zstd.h" "$src/lib/zstd_errors.h" "$lib/include"
     compile_all '-O2 -DZSTD_LEGACY_SUPPORT=0 -DZSTD_STRIP_ERROR_STRINGS -DZSTD_TRACE=0 -DXXH_NAMESPACE=ZSTD_' \
         "$src"/lib/common/*.c "$src"/lib/decompress/*.[cS]
+}
+
+# The reader: the link drops the writer and the packer. Without a configuration of its own it opens no
+# /dev/urandom; locales, which would give numbers another point, aren't there either. Nothing that is read here is
+# nested deeply.
+build_jansson() {
+    unpack '*/src/*.[ch]'
+    cp "$src/src/jansson.h" "$lib/include"
+    cat > "$lib/include/jansson_config.h" <<'END'
+#define JSON_INLINE inline
+#define JSON_INTEGER_IS_LONG_LONG 1
+#define JSON_HAVE_LOCALECONV 0
+#define JSON_HAVE_ATOMIC_BUILTINS 0
+#define JSON_HAVE_SYNC_BUILTINS 0
+#define JSON_PARSER_MAX_DEPTH 64
+END
+    : > "$src/src/jansson_private_config.h"
+    compile_all "-I$lib/include -DHAVE_STDINT_H" "$src"/src/[!dp]*.c
 }
 
 # -- inroot ------------------------------------------------------------------------------------

@@ -52,14 +52,18 @@ class Report:
         return 1 if self.failed else 0
 
 
-def build_programs(top, *sources):
-    """The C programs, static as inroot itself is; and a copy of inroot itself, because an ordinary
-    user need not reach the tree."""
+def build_program(top, source, *more):
+    """A C program, static as inroot itself is. MORE: sources and flags."""
     arch = subprocess.check_output(["gcc", "-print-multiarch"], text=True).strip()
     kernel = [f"-idirafter{path}" for path in ("/usr/include", f"/usr/include/{arch}")]
+    subprocess.run(["musl-gcc", "-static", "-O2", "-std=gnu17", "-D_GNU_SOURCE", *kernel, *more,
+                    "-o", top / source.stem.replace("_", "-"), source], check=True)
+
+
+def build_programs(top, *sources):
+    """Several; and a copy of inroot itself, because an ordinary user need not reach the tree."""
     for source in sources:
-        subprocess.run(["musl-gcc", "-static", "-O2", "-std=gnu17", "-D_GNU_SOURCE", *kernel,
-                        "-o", top / source.stem.replace("_", "-"), source], check=True)
+        build_program(top, source)
     shutil.copy(INROOT, top / "inroot")
 
 

@@ -8,18 +8,17 @@
 #include <linux/openat2.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cmd/exec_filter.h"
 #include "cmd/payload.h"
 #include "root/become.h"
 #include "root/forward.h"
 #include "root/hostproc.h"
 #include "root/monitor.h"
 #include "root/seal.h"
-#include "seccomp/profile.h"
 #include "sys/err.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
@@ -68,18 +67,10 @@ static int refill_args(const struct plan *p)
     const char *data = options_args(&size);
     if (data == NULL)
         return 0;
-    AUTO_CLOSE int fd = memfd_create("inroot-args", MFD_CLOEXEC);
+    AUTO_CLOSE int fd = fd_of_bytes(data, size, "--args-fd");
     if (fd < 0)
-        return err_at("memfd_create", "--args-fd");
-    for (size_t done = 0; done < size;) {
-        ssize_t n = write(fd, data + done, size - done);
-        if (n <= 0)
-            return err_at("write", "--args-fd");
-        done += (size_t)n;
-    }
-    if (lseek(fd, 0, SEEK_SET) != 0 || dup2(fd, p->args_fd) < 0)
-        return err_at("dup2", "--args-fd");
-    return 0;
+        return fd;
+    return dup2(fd, p->args_fd) >= 0 ? 0 : err_at("dup2", "--args-fd");
 }
 
 // The payload could write to the helper's executable: as its owner, as the host's root, or by a capability.
@@ -123,7 +114,8 @@ static int run_again_in_clone(struct enter *e)
         return err_at("open", e->plan->root);
     text_from_number(word + 3, (uint32_t)fd);
     *e->plan->root_word = word;
-    return seal_run_again(arguments, environ);
+    int error = exec_filter_hand_on(e->plan, arguments);
+    return error < 0 ? error : seal_run_again(arguments, environ);
 }
 
 // The payload reaches the executable where a procfs is in sight, or where it can mount one.
@@ -154,23 +146,6 @@ static int seal(struct enter *e)
     // Other namespaces can't be unshared or joined twice, and "/" can't be covered: the look comes first, at
     // the host's mounts.
     return hostproc_below(root) ? run_again(p) : 0;
-}
-
-static int make_filter(const struct enter *e, struct become_filter *filter)
-{
-    const struct plan *p = e->plan;
-    if (p->filter == FILTER_NONE)
-        return 0;
-    struct profile_for to = {
-        .sys_admin = (become_capabilities(e) & CAPS_BIT(CAP_SYS_ADMIN)) != 0,
-        .own_processes = ((p->unshare | e->foreign) & (CLONE_NEWPID | CLONE_NEWUSER)) != 0,
-        .new_userns = false,
-    };
-    int count = profile_default(&to, filter->code, BPF_MAXINSNS);
-    if (count < 0)
-        return err_no("seccomp", "default", -count);
-    filter->count = (unsigned short)count;
-    return 0;
 }
 
 // -- inside ------------------------------------------------------------------------------------
@@ -250,15 +225,14 @@ static int fork_late(const struct enter *e)
 
 static int run_payload(struct enter *e, int *status)
 {
-    static struct become_filter filter;
     struct payload payload;
     char **environment;
     err_stage("payload");
     int error = exec_environment(e->plan, environ, &environment);
     if (error == 0)
-        error = make_filter(e, &filter);
+        error = exec_filter_make(e);
     if (error == 0)
-        error = become_payload(e, &filter);
+        error = become_payload(e);
     if (error == 0 && e->plan->join_count > 0)
         error = start_dumpable(false); // once more, after the change of ids
     if (error == 0)
@@ -281,7 +255,7 @@ static int run_payload(struct enter *e, int *status)
     if (e->plan->has_umask)
         umask(e->plan->umask);
     if (error == 0)
-        error = become_filtered(&filter);
+        error = exec_filter_load();
     if (error < 0)
         return error;
     error = monitor_executing();
@@ -298,12 +272,14 @@ int exec_main(char **argv, char **words, const struct caps_privilege *held)
     struct enter e = {.plan = &plan, .caller = held};
     int status = EXIT_HELPER;
     plan.set_uid = held->set_uid;
-    plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = -1;
+    plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = plan.filter_fd = -1;
     int error = parse(&plan, words, held);
     if (error == OPTIONS_HELP)
         return options_help(exec_usage, exec_options) < 0 ? EXIT_HELPER : 0;
     if (error == 0 && plan.dry_run && !plan.set_uid)
         return exec_print_plan(&plan, held) < 0 ? EXIT_HELPER : 0;
+    if (error == 0)
+        error = enter_allowed(&e);
     if (error == 0)
         error = open_own(&plan);
     if (error == 0 && plan.die_with_parent)
@@ -313,6 +289,8 @@ int exec_main(char **argv, char **words, const struct caps_privilege *held)
         error = seal(&e);
     if (error == 0 && plan.args_fd >= 0 && plan.args_fd <= 2)
         error = fd_blank(plan.args_fd); // it may be our own copy of secret arguments
+    if (error == 0)
+        error = exec_filter_read(&plan);
     if (error == 0)
         error = enter_root(&e);
     if (error == 0)

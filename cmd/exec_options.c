@@ -178,10 +178,19 @@ static int take_no_new_privs(struct plan *p, const char *option, const char *val
 
 static int take_seccomp(struct plan *p, const char *option, const char *value)
 {
-    p->filter = strcmp(value, "none") == 0 ? FILTER_NONE : FILTER_DEFAULT;
-    if (p->filter == FILTER_DEFAULT && strcmp(value, "default") != 0)
-        return plan_usage(option, value, "neither default nor none: profiles of one's own are not supported yet");
-    return 0;
+    bool program = strncmp(value, "bpf:", 4) == 0;
+    const char *source = value + (program ? 4 : 0);
+    p->filter_fd = -1;
+    p->filter_value = NULL; // the last one counts
+    if (strcmp(value, "default") == 0 || strcmp(value, "none") == 0) {
+        p->filter = strcmp(value, "none") == 0 ? FILTER_NONE : FILTER_DEFAULT;
+        return 0;
+    }
+    p->filter = program ? FILTER_PROGRAM : FILTER_PROFILE;
+    p->filter_value = value;
+    if (source[0] == '\0')
+        return plan_usage(option, value, "not default, none, [bpf:]FILE or [bpf:]fd:N");
+    return strncmp(source, "fd:", 3) == 0 ? options_fd(option, source + 3, &p->filter_fd) : 0;
 }
 
 static int take_hostname(struct plan *p, const char *option, const char *value)
@@ -247,7 +256,7 @@ const struct option_row exec_options[] = {
     {"--cap-add", "LIST", take_cap_add, "capabilities to add, or ALL"},
     {"--cap-drop", "LIST", take_cap_drop, "capabilities to drop, or ALL"},
     {"--no-new-privs", "on|off", take_no_new_privs, "default on"},
-    {"--seccomp", "default|none", take_seccomp, "the filter of the payload"},
+    {"--seccomp", "default|none|FILE|bpf:FILE", take_seccomp, "the filter of the payload; FILE can be fd:N"},
     {"--hostname", "NAME", take_hostname, "host name in a uts namespace"},
     {"--umask", "OCTAL", take_umask, "umask of the payload (default: the caller's)"},
     {"--rlimit", "NAME=SOFT[:HARD]", limits_take_rlimit, "a resource limit of the payload (repeatable)"},

@@ -99,7 +99,9 @@ static void print_payload(const struct plan *p, uint64_t capabilities, struct ou
     }
     out_close(o, ']');
     out_bool(o, "no_new_privs", !p->new_privs);
-    out_string(o, "seccomp", p->filter == FILTER_DEFAULT ? "default" : "none");
+    out_string(o, "seccomp", p->filter == FILTER_NONE      ? "none"
+                             : p->filter == FILTER_DEFAULT ? "default"
+                                                           : p->filter_value);
     out_string(o, "workdir", p->workdir != NULL ? p->workdir : "/");
     out_open(o, "command", '[');
     for (char **word = p->command; *word != NULL; word++)

@@ -246,10 +246,9 @@ enum probe_answer probe_in_userns(void)
 static int enter(const struct probe *probe, struct plan *plan, const struct caps_privilege *held,
                  struct probe_result *result)
 {
-    static struct become_filter none;
     struct enter e = {.plan = plan, .caller = held};
     plan->root = "/";
-    plan->root_fd = plan->status_fd = plan->sync_fd = plan->args_fd = -1;
+    plan->root_fd = plan->status_fd = plan->sync_fd = plan->args_fd = plan->filter_fd = -1;
     plan->method = probe->method;
     // plan_check() lets a place be named only where there may be a pivot.
     plan->pivot = probe->method == METHOD_CHROOT ? PIVOT_ANY : PIVOT_STACKED;
@@ -265,7 +264,7 @@ static int enter(const struct probe *probe, struct plan *plan, const struct caps
     result->legacy = e.legacy;
     memcpy(result->fallback, e.fallback, sizeof(result->fallback) - 1); // err_brief(): less than that
     if (error == 0 && probe->body == NULL)
-        error = become_payload(&e, &none);
+        error = become_payload(&e);
     return error;
 }
 

@@ -250,6 +250,8 @@ static void show_userns(struct screen *s, const struct features *f)
     if (f->denied_by != NULL) {
         say(s, "- denied by");
         say(s, f->denied_by);
+        if (f->denied_by == features_limits[LIMIT_APPARMOR].name)
+            say(s, "(inroot's AppArmor profile lifts it: inroot(1))");
     }
     start(s, "- limits");
     for (int i = LIMIT_USERNS; i <= LIMIT_APPARMOR; i++) {

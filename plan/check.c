@@ -96,10 +96,10 @@ static int check_method(const struct plan *p)
 // Each number once; nothing that the payload gets may be a directory.
 static int check_descriptors(const struct plan *p)
 {
-    int used[PASS_FDS_MAX + 5 + JOINS_MAX], count = 0;
+    int used[PASS_FDS_MAX + 6 + JOINS_MAX], count = 0;
     const int target = p->target_by == TARGET_FD ? p->target_number : -1;
-    const int ours[] = {p->root_fd, p->status_fd, p->sync_fd, p->args_fd, target};
-    for (int i = 0; i < 5; i++) {
+    const int ours[] = {p->root_fd, p->status_fd, p->sync_fd, p->args_fd, p->filter_fd, target};
+    for (int i = 0; i < 6; i++) {
         if (ours[i] >= 0)
             used[count++] = ours[i];
     }
@@ -318,7 +318,7 @@ static int check_caller(struct plan *p, const struct caps_privilege *held)
         return plan_usage("--cap-add", NULL, "the caller does not hold such a capability");
     // Without no_new_privs only CAP_SYS_ADMIN can load a filter, and the kernel checks it at that moment.
     bool admin = p->userns || (held->effective & CAPS_BIT(CAP_SYS_ADMIN)) != 0;
-    if (p->new_privs && p->filter == FILTER_DEFAULT && !admin) {
+    if (p->new_privs && p->filter != FILTER_NONE && !admin) {
         plan_usage("--no-new-privs", "off", "a filter can't be loaded without CAP_SYS_ADMIN");
         err_hint("--seccomp=none goes without the filter");
         return -EINVAL;

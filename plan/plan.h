@@ -26,7 +26,7 @@ enum plan_method {
 enum plan_pivot { PIVOT_ANY, PIVOT_TMPDIR, PIVOT_STACKED };
 enum plan_overlay { OVERLAY_NONE, OVERLAY_TMPFS, OVERLAY_UPPER };
 enum plan_groups { GROUPS_CLEAR, GROUPS_KEEP, GROUPS_LIST };
-enum plan_filter { FILTER_DEFAULT, FILTER_NONE };
+enum plan_filter { FILTER_DEFAULT, FILTER_NONE, FILTER_PROFILE, FILTER_PROGRAM };
 enum plan_target { TARGET_NONE, TARGET_PID, TARGET_FD };
 
 enum {
@@ -117,6 +117,7 @@ struct plan {
     bool cap_add_all, cap_drop_all;
     bool new_privs; // --no-new-privs=off
     enum plan_filter filter;
+    const char *filter_value; // of the latter two: as the user wrote it, [bpf:]FILE or [bpf:]fd:N
 
     // The payload.
     const char *workdir; // NULL: /
@@ -131,6 +132,7 @@ struct plan {
     int pass_fd[PASS_FDS_MAX];
     unsigned pass_fd_count;
     int status_fd, sync_fd, args_fd; // numbers that the caller gave, else -1
+    int filter_fd;                   // of --seccomp=[bpf:]fd:N, else -1
     bool init, die_with_parent, new_session, dry_run;
 };
 

@@ -70,6 +70,7 @@ static void copy_allowed(struct plan *to, const struct plan *p)
     to->cap_drop = p->cap_drop;
     to->cap_drop_all = p->cap_drop_all;
     to->filter = p->filter;
+    to->filter_value = p->filter_value;
     to->workdir = p->workdir;
     to->argv0 = p->argv0;
     to->command = p->command;
@@ -85,6 +86,7 @@ static void copy_allowed(struct plan *to, const struct plan *p)
     to->status_fd = p->status_fd;
     to->sync_fd = p->sync_fd;
     to->args_fd = p->args_fd;
+    to->filter_fd = p->filter_fd;
     to->init = p->init;
     to->die_with_parent = p->die_with_parent;
     to->new_session = p->new_session;
@@ -123,8 +125,9 @@ int plan_allow_set_uid(const struct plan *p, const struct caps_privilege *held)
         return refuse("--user", NULL);
     if (p->groups != GROUPS_KEEP)
         return refuse("--groups", NULL);
-    if (!p->own_job && p->filter == FILTER_NONE)
-        return refuse("--seccomp", "none");
+    bool by_descriptor = p->filter == FILTER_PROGRAM && p->filter_fd >= 0;
+    if (!p->own_job && p->filter != FILTER_DEFAULT && !by_descriptor)
+        return refuse("--seccomp", p->filter_value != NULL ? p->filter_value : "none");
     int error = check_limits(p);
     if (error < 0)
         return error;

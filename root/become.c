@@ -143,11 +143,20 @@ static int verify_no_new_privs(const struct plan *p)
     return 0;
 }
 
+// Without no_new_privs only CAP_SYS_ADMIN loads a filter, and any filter comes last: ERRNO(0) for setresuid or
+// capset would make them succeed and do nothing. So it stays until execve(2), which takes it: in a root payload's
+// permitted set there is what the bounding set has, in any other's what is ambient (capabilities(7)).
+static uint64_t for_the_filter(const struct enter *e)
+{
+    const struct plan *p = e->plan;
+    return p->new_privs && p->filter != FILTER_NONE ? CAPS_BIT(CAP_SYS_ADMIN) & e->held : 0;
+}
+
 // Capabilities of another id than 0 survive setresuid() by KEEPCAPS and execve() by the ambient set.
 static int set_capabilities(const struct enter *e, bool keep)
 {
     uint64_t set = become_capabilities(e);
-    int error = caps_become(set, e->plan->uid != 0 && set != 0);
+    int error = caps_become(set, for_the_filter(e), e->plan->uid != 0 && set != 0);
     if (error == 0 && keep && prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) != 0)
         return err_at("prctl", "PR_SET_KEEPCAPS");
     return error;
@@ -165,18 +174,29 @@ static int die_with_parent(const struct plan *p)
 
 // -- all of it ---------------------------------------------------------------------------------
 
-int become_filtered(struct become_filter *filter)
+// Flags came with seccomp(2), Linux 3.17, one by one.
+static int load(const struct become_program *from)
 {
-    struct sock_fprog program = {filter->count, filter->code};
-    if (filter->count == 0)
+    struct sock_fprog program = {from->count, (struct sock_filter *)from->code};
+    if (from->flags == 0)
+        return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0 ? 0 : err_at("prctl", "PR_SET_SECCOMP");
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, from->flags, &program) == 0)
         return 0;
-    filter->count = 0; // once is enough
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0)
-        return err_at("prctl", "PR_SET_SECCOMP");
-    return 0;
+    int error = err_at("seccomp", NULL);
+    if (error == -EINVAL)
+        err_hint("this kernel doesn't know a flag of the profile");
+    return error;
 }
 
-int become_payload(const struct enter *e, struct become_filter *filter)
+int become_filtered(const struct become_filter *filter)
+{
+    int error = 0;
+    for (int i = 0; i < 2 && error == 0; i++)
+        error = filter->program[i].count > 0 ? load(&filter->program[i]) : 0;
+    return error;
+}
+
+int become_payload(const struct enter *e)
 {
     const struct plan *p = e->plan;
     int error = set_limits(p);
@@ -184,13 +204,10 @@ int become_payload(const struct enter *e, struct become_filter *filter)
         return error;
     if (!p->new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return err_at("prctl", "PR_SET_NO_NEW_PRIVS");
-    // Without no_new_privs only CAP_SYS_ADMIN can load a filter. It is our own: it lets the rest pass.
-    if (p->new_privs && (error = become_filtered(filter)) < 0)
-        return error;
     error = caps_lower_bounding(bounding_set(e));
     if (error < 0)
         return error;
-    bool keep = p->uid != 0 && become_capabilities(e) != 0;
+    bool keep = p->uid != 0 && (become_capabilities(e) | for_the_filter(e)) != 0;
     if (keep && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0)
         return err_at("prctl", "PR_SET_KEEPCAPS");
     if ((error = set_ids(e)) < 0 || (error = set_capabilities(e, keep)) < 0 || (error = verify_ids(e)) < 0 ||

@@ -95,7 +95,8 @@ static void hint_at_unshare(const struct enter *e, int error)
 {
     if ((e->plan->unshare & CLONE_NEWUSER) != 0 && (error == -EPERM || error == -EACCES))
         err_hint("user namespaces are denied: by kernel.unprivileged_userns_clone, "
-                 "kernel.apparmor_restrict_unprivileged_userns or a seccomp filter, or the caller is in a chroot");
+                 "kernel.apparmor_restrict_unprivileged_userns (inroot's AppArmor profile lifts that, see inroot(1)) "
+                 "or a seccomp filter, or the caller is in a chroot");
     else if (error == -ENOSPC)
         err_hint("a limit in /proc/sys/user (max_user_namespaces and its kin) is reached");
     else if (error == -EPERM)
@@ -407,7 +408,7 @@ static const struct step {
 enum { STEPS = sizeof(steps) / sizeof(steps[0]) };
 
 // The caller is who the record says, not who the plan says.
-static int check_set_uid(const struct enter *e)
+int enter_allowed(const struct enter *e)
 {
     err_stage("set-uid");
     if (e->plan->set_uid != e->caller->set_uid)
@@ -422,7 +423,7 @@ int enter_root(struct enter *e)
     e->held = e->caller->permitted;
     e->method = e->plan->method == METHOD_AUTO ? METHOD_PIVOT : e->plan->method;
     e->pivot = e->plan->pivot;
-    int allowed = check_set_uid(e);
+    int allowed = enter_allowed(e);
     if (allowed < 0)
         return allowed;
     for (int i = 0; i < STEPS; i++) {

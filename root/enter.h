@@ -42,6 +42,10 @@ struct enter {
     int (*protect)(struct enter *e);
 };
 
+// Whether the caller may have this plan carried out: in set-uid mode not every one. -EPERM, recorded.
+// enter_root() asks again; a command asks before it reads what the plan names.
+int enter_allowed(const struct enter *e);
+
 // Enters. Returns 0 in the process that is inside; that is a child of this one where plan_stays(): the
 // helper itself then never returns from here. -errno, recorded.
 int enter_root(struct enter *e);

@@ -170,6 +170,9 @@ static int write_maps(struct enter *e)
         error = proc_write("self/uid_map", text);
     if (error == 0 && (error = map_text(&e->plan->groups_map, text)) == 0)
         error = proc_write("self/gid_map", text);
+    // Ubuntu's restriction lets the unshare pass, and denies every capability that it gave.
+    if (error == -EPERM || error == -EACCES)
+        err_hint("if kernel.apparmor_restrict_unprivileged_userns is 1: inroot's AppArmor profile lifts that, see inroot(1)");
     return error;
 }
 

@@ -2,6 +2,7 @@
 #include "seccomp/bpf.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 static bpf_label put(struct bpf_writer *writer, uint16_t code, uint32_t value, bpf_label yes,
@@ -30,11 +31,33 @@ static bpf_label put_jump(struct bpf_writer *writer, bpf_label to)
     return put_plain(writer, BPF_JMP | BPF_JA, (uint32_t)(writer->used - to));
 }
 
-// A branch reaches 255 instructions; what lies further gets a plain jump on the way. One less than
-// that, as the jump for the branch's other side may still come in between.
+// An instruction that does the same as the one at label TO, among the last 250: a return of the
+// same value, or a jump there. 0 if there is none.
+static bpf_label find_twin(const struct bpf_writer *writer, bpf_label to)
+{
+    const struct sock_filter *end = writer->out + writer->max, *target = end - to;
+    for (bpf_label label = writer->used; label > 0 && writer->used - label < 250; label--) {
+        const struct sock_filter *at = end - label;
+        if (at->code == (BPF_RET | BPF_K)
+                ? target->code == at->code && target->k == at->k
+                : at->code == (BPF_JMP | BPF_JA) && label - 1 - at->k == to)
+            return label;
+    }
+    return 0;
+}
+
+// A branch reaches 255 instructions; what lies further gets a plain jump on the way, or is a return
+// and written again, which takes one step less. The reach is one less than that, as the jump for
+// the branch's other side may still come in between.
 static bpf_label put_near(struct bpf_writer *writer, bpf_label to)
 {
-    return writer->used - to < UINT8_MAX ? to : put_jump(writer, to);
+    if (writer->used - to < UINT8_MAX || writer->used > writer->max)
+        return writer->used - to < UINT8_MAX ? to : put_jump(writer, to);
+    bpf_label twin = find_twin(writer, to);
+    if (twin != 0)
+        return twin;
+    const struct sock_filter *target = writer->out + writer->max - to;
+    return target->code == (BPF_RET | BPF_K) ? bpf_return(writer, target->k) : put_jump(writer, to);
 }
 
 bpf_label bpf_return(struct bpf_writer *writer, uint32_t action)
@@ -49,6 +72,13 @@ bpf_label bpf_load(struct bpf_writer *writer, size_t offset, bpf_label next)
     return put_plain(writer, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset);
 }
 
+bpf_label bpf_and(struct bpf_writer *writer, uint32_t mask, bpf_label next)
+{
+    if (next != writer->used)
+        put_jump(writer, next);
+    return put_plain(writer, BPF_ALU | BPF_AND | BPF_K, mask);
+}
+
 bpf_label bpf_branch(struct bpf_writer *writer, uint16_t test, uint32_t value, bpf_label yes,
                      bpf_label no)
 {
@@ -57,21 +87,37 @@ bpf_label bpf_branch(struct bpf_writer *writer, uint16_t test, uint32_t value, b
     return put(writer, BPF_JMP | BPF_K | test, value, yes, no);
 }
 
-// From the leaves up: each round joins neighbours in pairs, so all leaves are within one step of
-// the same depth.
+// LOW takes in the range that follows it.
+static void join(struct bpf_writer *writer, struct bpf_range *low, size_t following)
+{
+    struct bpf_range *high = low + 1;
+    low->to = bpf_branch(writer, BPF_JGE, high->from, high->to, low->to);
+    low->weight += high->weight + 1;
+    memmove(high, high + 1, (following - 1) * sizeof(*high));
+}
+
+// From the leaves up, as Huffman does, but neighbours only: those are joined that weigh less together than
+// either does with its other neighbour. Where all weigh the same the tree is balanced.
 bpf_label bpf_search(struct bpf_writer *writer, struct bpf_range *ranges, size_t count)
 {
-    while (count > 1) {
-        for (size_t i = 0; i + 1 < count; i += 2) {
-            bpf_label both =
-                bpf_branch(writer, BPF_JGE, ranges[i + 1].from, ranges[i + 1].to, ranges[i].to);
-            ranges[i / 2] = (struct bpf_range){ranges[i].from, both};
+    // Up to I each range weighs more than the one after the next, so none of their joins is due.
+    for (size_t i = 2; count > 1;) {
+        bool is_due = i >= count || ranges[i - 2].weight <= ranges[i].weight;
+        if (!is_due) {
+            i++;
+            continue;
         }
-        if (count % 2 == 1)
-            ranges[count / 2] = ranges[count - 1];
-        count = (count + 1) / 2;
+        size_t low = (i < count ? i : count) - 2;
+        join(writer, &ranges[low], count - low - 1);
+        count--;
+        i = low < 2 ? 2 : low;
     }
     return ranges[0].to;
+}
+
+void bpf_take_back(struct bpf_writer *writer, bpf_label label)
+{
+    writer->used = label;
 }
 
 int bpf_finish(struct bpf_writer *writer)

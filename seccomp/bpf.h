@@ -23,6 +23,7 @@ typedef size_t bpf_label;
 // The numbers from FROM up to the next range's FROM go to TO.
 struct bpf_range {
     uint32_t from;
+    uint32_t weight; // how much more often it is looked up than one of 0
     bpf_label to;
 };
 
@@ -35,13 +36,20 @@ bpf_label bpf_return(struct bpf_writer *writer, uint32_t action);
 // Loads the 32-bit word at OFFSET of struct seccomp_data and goes on at NEXT.
 bpf_label bpf_load(struct bpf_writer *writer, size_t offset, bpf_label next);
 
+// Takes all bits but those of MASK from the loaded word and goes on at NEXT.
+bpf_label bpf_and(struct bpf_writer *writer, uint32_t mask, bpf_label next);
+
 // Compares the loaded word with VALUE by TEST (BPF_JEQ, BPF_JGE, BPF_JGT or BPF_JSET).
 bpf_label bpf_branch(struct bpf_writer *writer, uint16_t test, uint32_t value, bpf_label yes,
                      bpf_label no);
 
-// Looks the loaded word up in a balanced search tree. RANGES are COUNT > 0, ascending, and start at
-// 0; they are used up. The result can be a label of RANGES: nothing is written for a single range.
+// Looks the loaded word up in a search tree, in which the heavy ranges have the short ways. RANGES
+// are COUNT > 0, ascending, and start at 0; they are used up. The result can be a label of RANGES:
+// nothing is written for a single range.
 bpf_label bpf_search(struct bpf_writer *writer, struct bpf_range *ranges, size_t count);
+
+// Forgets what was written after LABEL, which nothing may lead to.
+void bpf_take_back(struct bpf_writer *writer, bpf_label label);
 
 // Moves the program to the start of OUT. Returns its number of instructions, or -E2BIG if it did
 // not fit or the kernel would not take so many.

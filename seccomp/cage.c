@@ -3,24 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "seccomp/bpf.h"
-#include "seccomp/syscalls.h"
+#include "seccomp/calls.h"
 #include "sys/err.h"
-
-#ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452
-#endif
-#ifndef SYS_setxattrat
-#define SYS_setxattrat 463
-#endif
 
 enum { D = 1 << CAGE_DECODER, E = 1 << CAGE_EXTRACTOR };
 
@@ -32,65 +23,60 @@ static const struct row {
     uint8_t cages;
     uint8_t rule;
 } rows[] = {
-    {SYS_read, D | E, ANY},
-    {SYS_write, D | E, ANY},
-    {SYS_recvfrom, D | E, ANY},
-    {SYS_sendto, D | E, ANY},
-    {SYS_exit_group, D | E, ANY},
-    {SYS_exit, D | E, ANY},
-    {SYS_restart_syscall, D | E, ANY},
+    {NR_read, D | E, ANY},
+    {NR_write, D | E, ANY},
+    {NR_recvfrom, D | E, ANY},
+    {NR_sendto, D | E, ANY},
+    {NR_exit_group, D | E, ANY},
+    {NR_exit, D | E, ANY},
+    {NR_restart_syscall, D | E, ANY},
 
     // Names are opened below descriptors, and links followed by openat2 alone, in the root.
-    {SYS_openat, E, NO_FOLLOW},
-    {SYS_openat2, E, ANY},
-    {SYS_close, E, ANY},
-#ifdef SYS_newfstatat
-    {SYS_newfstatat, E, ANY},
-#endif
-    {SYS_fstat, E, ANY},
-    {SYS_statx, E, ANY},
-    {SYS_readlinkat, E, ANY},
-    {SYS_getdents64, E, ANY},
+    {NR_openat, E, NO_FOLLOW},
+    {NR_openat2, E, ANY},
+    {NR_close, E, ANY},
+    {NR_newfstatat, E, ANY},
+    {NR_fstat, E, ANY},
+    {NR_statx, E, ANY},
+    {NR_readlinkat, E, ANY},
+    {NR_getdents64, E, ANY},
 
-    {SYS_mkdirat, E, ANY},
-    {SYS_mknodat, E, ANY},
-    {SYS_symlinkat, E, ANY},
-    {SYS_linkat, E, ANY},
-    {SYS_unlinkat, E, ANY},
-    {SYS_fchown, E, ANY},
-    {SYS_fchownat, E, ANY},
-    {SYS_fchmod, E, ANY},
-    {SYS_fchmodat2, E, ANY},
-    {SYS_utimensat, E, ANY},
-    {SYS_fsetxattr, E, ANY},
-    {SYS_setxattrat, E, ANY},
-    {SYS_pwrite64, E, ANY},
-    {SYS_sendfile, E, ANY},
-    {SYS_lseek, E, ANY},
-    {SYS_ftruncate, E, ANY},
-    {SYS_syncfs, E, ANY},
+    {NR_mkdirat, E, ANY},
+    {NR_mknodat, E, ANY},
+    {NR_symlinkat, E, ANY},
+    {NR_linkat, E, ANY},
+    {NR_unlinkat, E, ANY},
+    {NR_fchown, E, ANY},
+    {NR_fchownat, E, ANY},
+    {NR_fchmod, E, ANY},
+    {NR_fchmodat2, E, ANY},
+    {NR_utimensat, E, ANY},
+    {NR_fsetxattr, E, ANY},
+    {NR_setxattrat, E, ANY},
+    {NR_pwrite64, E, ANY},
+    {NR_sendfile, E, ANY},
+    {NR_lseek, E, ANY},
+    {NR_ftruncate, E, ANY},
+    {NR_syncfs, E, ANY},
 
     // Memory, time, waiting, and the signal that a run ends by.
-    {SYS_mmap, E, NO_EXEC},
-    {SYS_munmap, E, ANY},
-    {SYS_clock_gettime, E, ANY},
-    {SYS_ppoll, D | E, ANY},
-#ifdef SYS_poll
-    {SYS_poll, D | E, ANY},
-#endif
-    {SYS_rt_sigtimedwait, E, ANY},
-    {SYS_rt_sigprocmask, E, ANY},
-    {SYS_rt_sigaction, E, ANY},
-    {SYS_rt_sigreturn, E, ANY},
-    {SYS_wait4, E, ANY},
-    {SYS_tkill, E, SELF},
-    {SYS_pidfd_send_signal, E, ANY}, // to the decoders: it holds no other pidfds
-    {SYS_gettid, E, ANY},
+    {NR_mmap, E, NO_EXEC},
+    {NR_munmap, E, ANY},
+    {NR_clock_gettime, E, ANY},
+    {NR_ppoll, D | E, ANY},
+    {NR_poll, D | E, ANY},
+    {NR_rt_sigtimedwait, E, ANY},
+    {NR_rt_sigprocmask, E, ANY},
+    {NR_rt_sigaction, E, ANY},
+    {NR_rt_sigreturn, E, ANY},
+    {NR_wait4, E, ANY},
+    {NR_tkill, E, SELF},
+    {NR_pidfd_send_signal, E, ANY}, // to the decoders: it holds no other pidfds
+    {NR_gettid, E, ANY},
 };
 
-enum { ROWS = sizeof(rows) / sizeof(rows[0]), RANGES = 2 * ROWS + 2 };
-
-static const uint32_t arches[] = {CALL_ARCHES};
+// NUMBERS is above every number that is used.
+enum { ROWS = sizeof(rows) / sizeof(rows[0]), RANGES = 2 * ROWS + 2, NUMBERS = 512 };
 
 #define LOW_HALF_OF(argument) (offsetof(struct seccomp_data, args) + (argument) * sizeof(uint64_t))
 
@@ -125,21 +111,21 @@ int cage_write(enum cage which, int pid, uint32_t otherwise, struct sock_filter 
     self = bpf_load(&writer, LOW_HALF_OF(0), self);
     const bpf_label ends[] = {[ANY] = any, [NO_FOLLOW] = no_follow, [NO_EXEC] = no_exec, [SELF] = self};
 
-    ranges[count++] = (struct bpf_range){0, no};
-    for (int number = 0; number < CALL_NUMBERS; number++) {
+    ranges[count++] = (struct bpf_range){0, 0, no};
+    for (int number = 0; number < NUMBERS; number++) {
         const struct row *row = find_row(which, number);
         bpf_label end = row != NULL ? ends[row->rule] : no;
         if (end == ranges[count - 1].to)
             continue;
         if (number == 0)
             count = 0;
-        ranges[count++] = (struct bpf_range){(uint32_t)number, end};
+        ranges[count++] = (struct bpf_range){(uint32_t)number, 0, end};
     }
     if (ranges[count - 1].to != no)
-        ranges[count++] = (struct bpf_range){CALL_NUMBERS, no};
+        ranges[count++] = (struct bpf_range){NUMBERS, 0, no};
     bpf_label calls = bpf_search(&writer, ranges, count);
     calls = bpf_load(&writer, offsetof(struct seccomp_data, nr), calls);
-    bpf_label all = bpf_branch(&writer, BPF_JEQ, arches[0], calls, no);
+    bpf_label all = bpf_branch(&writer, BPF_JEQ, calls_audit(CALLS_OWN), calls, no);
     bpf_load(&writer, offsetof(struct seccomp_data, arch), all);
     return bpf_finish(&writer);
 }

@@ -148,18 +148,18 @@ static int raise_ambient(uint64_t set)
     return now == set ? 0 : err_because("prctl", "PR_CAP_AMBIENT", EPERM, "the set is another");
 }
 
-int caps_become(uint64_t set, bool ambient)
+int caps_become(uint64_t set, uint64_t besides, bool ambient)
 {
-    uint64_t sets[3], handed_on = ambient ? set : 0;
+    uint64_t sets[3], now = set | besides, handed_on = ambient ? set : 0;
     capng_clear(CAPNG_SELECT_CAPS);
-    stage((capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED), set);
+    stage((capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED), now);
     stage(CAPNG_INHERITABLE, handed_on);
     if (capng_apply(CAPNG_SELECT_CAPS) != 0)
         return err_at("capset", NULL);
     int error = caps_get(sets);
     if (error < 0)
         return error;
-    if (sets[0] != set || sets[1] != set || sets[2] != handed_on)
+    if (sets[0] != now || sets[1] != now || sets[2] != handed_on)
         return err_because("capget", NULL, EPERM, "the capabilities are not those that were set");
     // The kernel keeps the ambient set within the inheritable one: without that there is none.
     return ambient ? raise_ambient(set) : 0;

@@ -37,9 +37,9 @@ const char *caps_name(int number);
 // Lowers the bounding set to `bounding`, while CAP_SETPCAP is effective. -EPERM, recorded, if it is not.
 int caps_lower_bounding(uint64_t bounding);
 
-// Makes permitted and effective `set`; inheritable and ambient too when `ambient`, else empty. Verifies each
-// by reading it back. -errno, recorded.
-int caps_become(uint64_t set, bool ambient);
+// Makes permitted and effective `set`; inheritable and ambient too when `ambient`, else empty. Those of `besides` are
+// permitted and effective only, so that execve(2) takes them. Verifies each by reading it back. -errno, recorded.
+int caps_become(uint64_t set, uint64_t besides, bool ambient);
 
 // Drops all but `set` from effective and permitted of the calling process; inheritable and ambient too.
 int caps_limit(uint64_t set);

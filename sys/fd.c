@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -101,6 +102,20 @@ ssize_t fd_read_all(int fd, void *data, size_t n, const char *op)
         done += (size_t)got;
     }
     return (ssize_t)done;
+}
+
+int fd_of_bytes(const void *data, size_t size, const char *op)
+{
+    AUTO_CLOSE int fd = memfd_create("inroot", MFD_CLOEXEC);
+    if (fd < 0)
+        return err_at("memfd_create", op);
+    for (size_t done = 0; done < size;) {
+        ssize_t n = write(fd, (const char *)data + done, size - done);
+        if (n <= 0)
+            return err_at(op, NULL);
+        done += (size_t)n;
+    }
+    return lseek(fd, 0, SEEK_SET) == 0 ? fd_take(&fd) : err_at(op, NULL);
 }
 
 // close_range(2) came with 5.9.

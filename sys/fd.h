@@ -33,6 +33,9 @@ int fd_blank(int fd);
 // All of `n` bytes, or fewer at end of file; -errno, recorded as `op`.
 ssize_t fd_read_all(int fd, void *data, size_t n, const char *op);
 
+// A file in memory that holds the SIZE bytes of DATA, at its start; close on exec. -errno, recorded as of `op`.
+int fd_of_bytes(const void *data, size_t size, const char *op);
+
 // Closes all but the `count` descriptors in `keep`, which is sorted. `proc` is a descriptor of a procfs
 // or -1: the way where close_range(2) is missing. Fails rather than leave one open.
 int fd_close_all_but(const int *keep, size_t count, int proc);

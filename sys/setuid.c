@@ -20,17 +20,6 @@
 // Namespaces and mounts; seeing that "/" is the namespace's own root (setns(2) wants it); `lo`.
 static const uint64_t kept = CAPS_BIT(CAP_SYS_ADMIN) | CAPS_BIT(CAP_SYS_CHROOT) | CAPS_BIT(CAP_NET_ADMIN);
 
-// Every change of ids or capabilities sets it to fs.suid_dumpable, which an administrator may have made 1:
-// then the caller could ptrace(2) what is still root's (CVE-2016-8659, CVE-2026-41163).
-static int forbid_dump(void)
-{
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
-        return err_at("prctl", "PR_SET_DUMPABLE");
-    if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
-        return err_because("prctl", "PR_SET_DUMPABLE", EPERM, "it is still set");
-    return 0;
-}
-
 // The effective id too, not that for files alone: a sysctl's mode and SO_PEERCRED go by the effective one. 0 stays
 // as the saved id: it keeps the permitted set, and is one more reason for the kernel to refuse a ptrace(2).
 static int borrow_rights(const struct caps_privilege *held)
@@ -55,7 +44,9 @@ static int set_caps(uint64_t effective, uint64_t permitted)
     int error = caps_get(sets);
     if (error == 0 && (sets[0] != effective || sets[1] != permitted || sets[2] != 0))
         error = err_because("capget", NULL, EPERM, "the capabilities are not those that were set");
-    return error < 0 ? error : forbid_dump();
+    // Every change of ids or capabilities sets it to fs.suid_dumpable, which an administrator may have made 1: then
+    // the caller could ptrace(2) what is still root's (CVE-2016-8659, CVE-2026-41163).
+    return error < 0 ? error : start_dumpable(false);
 }
 
 // -- where it is refused -----------------------------------------------------------------------
@@ -124,7 +115,7 @@ static int check_place(void)
 
 int setuid_begin(struct caps_privilege *held)
 {
-    int error = forbid_dump();
+    int error = start_dumpable(false);
     if (error < 0)
         return error;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)

@@ -4,7 +4,7 @@
 # command that installs what is missing is printed (anyone else) and the exit status is 1.
 set -eu
 
-libraries="libcap-ng-dev libisal-dev libzstd-dev"
+libraries="libcap-ng-dev libisal-dev libzstd-dev libjansson-dev"
 packages=
 for group; do
     case $group in
@@ -16,9 +16,10 @@ for group; do
                                    golang-go golang-github-docker-docker-dev" ;;
         fuzz)  packages="$packages clang libclang-rt-dev libc6-dev $libraries" ;;
         lint)  packages="$packages gcc libc6-dev $libraries clang-tidy cppcheck" ;;
-        check) packages="$packages libc6-dev $libraries libcmocka-dev python3-pytest strace file git
+        check) packages="$packages libc6-dev $libraries libcmocka-dev libseccomp-dev python3-pytest strace file git
                                    busybox-static bubblewrap mmdebstrap uidmap util-linux libcap2-bin
-                                   squashfs-tools e2fsprogs golang-go man-db procps" ;;
+                                   squashfs-tools e2fsprogs golang-go man-db procps
+                                   golang-github-docker-docker-dev" ;;
         *) echo "test/deps.sh: unknown group \"$group\"" >&2; exit 2 ;;
     esac
 done

@@ -41,6 +41,7 @@ def test_hardening():
 def test_nothing_but_code_and_data():
     sections = run("readelf", "-SW", INROOT)
     assert ".symtab" not in sections and ".debug" not in sections
+LIBRARIES = ("libcap-ng", "libisal", "libzstd", "jansson")
 
 
 def test_size():
@@ -88,7 +89,7 @@ def sha256(path):
 def cached_sources():
     """The directory below build/ that holds the fetched source packages."""
     sources = REPO / "build/third-party/sources"
-    if not all(list(sources.glob(f"{name}_*.orig.tar.?z")) for name in ("libcap-ng", "libisal", "libzstd")):
+    if not all(list(sources.glob(f"{name}_*.orig.tar.?z")) for name in LIBRARIES):
         pytest.skip("needs the fetched sources below build/")
     return sources
 
@@ -111,7 +112,7 @@ def test_two_builds_are_identical(scratch):
 
 
 @need_tool("musl-gcc", "git")
-@pytest.mark.parametrize("name", ["libcap-ng", "libisal", "libzstd"])
+@pytest.mark.parametrize("name", LIBRARIES)
 def test_only_accepted_sources(scratch, name):
     """A tarball that is missing, of another version or of other content is named, and nothing is built."""
     folder = source_copy(scratch / "tree")

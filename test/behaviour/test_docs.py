@@ -10,7 +10,7 @@ import pytest
 from conftest import INROOT, REPO, inroot, need_root, need_tool
 from tarball import directory, file, gzip, tar, zstd
 
-PAGES = sorted((REPO / "man").glob("*.1"))
+PAGES = sorted((REPO / "man").glob("*.[18]"))
 COMMANDS = ["exec", "features", "unpack"]
 LINKS = {"exec": "exec-in-root", "unpack": "unpack-in-root"}
 EVERYWHERE = {"--help", "--version"}
@@ -40,7 +40,7 @@ def described(page):
 def test_every_command_has_a_page():
     listed = re.findall(r"^  ([a-z]+) ", inroot("--help").stdout, re.MULTILINE)
     assert sorted(listed) == COMMANDS
-    assert [p.name for p in PAGES] == sorted(["inroot.1", *(f"inroot-{c}.1" for c in COMMANDS)])
+    assert [p.name for p in PAGES] == sorted(["inroot.1", "inroot-setuid.8", *(f"inroot-{c}.1" for c in COMMANDS)])
     for command in COMMANDS:
         assert re.search(rf"^\.B[R]? {command}\b", source("inroot.1"), re.MULTILINE), command
 
@@ -154,7 +154,10 @@ def test_everything_is_installed(scratch):
     assert proc.returncode == 0, proc.stderr
     programs, pages = scratch / "usr/bin", scratch / "usr/share/man/man1"
     assert {p.name for p in programs.iterdir()} == {"inroot", *LINKS.values()}
-    assert {p.name for p in pages.iterdir()} == {p.name for p in PAGES} | {f"{v}.1" for v in LINKS.values()}
+    assert {p.name for p in pages.iterdir()} == \
+        {p.name for p in PAGES if p.suffix == ".1"} | {f"{v}.1" for v in LINKS.values()}
+    assert {p.name for p in (scratch / "usr/share/man/man8").iterdir()} == {"inroot-setuid.8"}
+    assert not (scratch / "etc").exists()  # no AppArmor there
     for command, link in LINKS.items():
         assert os.readlink(programs / link) == "inroot"
         assert (pages / f"{link}.1").resolve() == (pages / f"inroot-{command}.1").resolve()

@@ -544,7 +544,6 @@ def privileged_copy(scratch, **change):
 
 
 PRIVILEGED = {
-    "setuid-root": {"mode": 0o4755},
     "setuid-other": {"mode": 0o4755, "uid": 33},
     "setgid": {"mode": 0o2755, "gid": 4},
     "setuid-and-setgid": {"mode": 0o6755},
@@ -582,7 +581,7 @@ def test_setuid_copy_refuses_root_too(bbox, scratch):
 @need_static
 def test_setuid_copy_opens_nothing(bbox, scratch):
     """Refused before anything: not even the status descriptor is written to."""
-    copy = privileged_copy(scratch, mode=0o4755)
+    copy = privileged_copy(scratch, mode=0o6755)
     status = scratch / "status"
     with open(status, "wb") as file:
         proc = exec_in(bbox, "/bin/echo", "RAN", opts=[f"--status-fd={file.fileno()}"], program=copy,

@@ -121,7 +121,7 @@ def test_killed_at_every_call(mode, killat, bbox, scratch, summary):
 
 # -- one call fails ----------------------------------------------------------------------------
 
-@modes("pivot", "stacked", "chroot", "userns", "init", "read-only", "overlay")
+@modes("pivot", "stacked", "chroot", "userns", "init", "read-only", "overlay", "filter")
 @alone
 def test_every_call_fails_once(mode, killat, bbox, scratch, summary):
     injector, host = prepared(mode, killat, bbox, scratch)

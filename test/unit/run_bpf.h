@@ -31,6 +31,9 @@ static inline uint32_t run_bpf(const struct sock_filter *program, int count,
             assert_in_range(now->k, 0, sizeof(*data) - 4);
             memcpy(&loaded, (const char *)data + now->k, sizeof(loaded));
             break;
+        case BPF_ALU | BPF_AND | BPF_K:
+            loaded &= now->k;
+            break;
         case BPF_JMP | BPF_JA:
             assert_in_range(now->k, 0, count);
             at += (int)now->k;

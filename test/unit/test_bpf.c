@@ -19,15 +19,15 @@ static uint32_t start(size_t i)
     return (uint32_t)(2 * i + (i % 3 == 1 ? 1 : 0));
 }
 
-// A search through COUNT ranges, each with an end of its own.
-static int put_ranges(struct sock_filter *out, size_t max, size_t count)
+// A search through COUNT ranges, each with an end of its own; one of 7 weighs WEIGHT more than the others.
+static int put_ranges(struct sock_filter *out, size_t max, size_t count, uint32_t weight)
 {
     struct bpf_writer writer = {.out = out, .max = max};
     struct bpf_range *ranges = calloc(count, sizeof(*ranges));
 
     assert_non_null(ranges);
     for (size_t i = 0; i < count; i++)
-        ranges[i] = (struct bpf_range){start(i), bpf_return(&writer, answer(i))};
+        ranges[i] = (struct bpf_range){start(i), i % 7 == 3 ? weight : 0, bpf_return(&writer, answer(i))};
     bpf_label found = bpf_search(&writer, ranges, count);
     bpf_load(&writer, offsetof(struct seccomp_data, nr), found);
     free(ranges);
@@ -48,7 +48,7 @@ static void a_search_finds_every_range(void **state)
     (void)state;
 
     for (size_t count = 1; count <= 700; count += count < 40 ? 1 : 66) {
-        int length = put_ranges(program, ROOM, count);
+        int length = put_ranges(program, ROOM, count, (uint32_t)count % 5 * 20);
         assert_true(length > 0);
         for (size_t i = 0; i < count; i++) {
             uint32_t end = i + 1 < count ? start(i + 1) : start(i) + 5;
@@ -68,7 +68,7 @@ static void a_search_is_balanced(void **state)
     for (size_t count = 1; count <= 64; count++) {
         if ((1U << depth) < count)
             depth++;
-        int length = put_ranges(program, ROOM, count);
+        int length = put_ranges(program, ROOM, count, 0);
         // The load, all the returns, and a branch less than there are ranges; near enough for no
         // jumps.
         assert_int_equal(length, count == 1 ? 2 : 2 * count);
@@ -78,6 +78,25 @@ static void a_search_is_balanced(void **state)
             assert_in_range(steps, 2, depth + 2);
         }
     }
+}
+
+static void heavy_ranges_have_short_ways(void **state)
+{
+    static struct sock_filter program[ROOM];
+    int light = 0, length = put_ranges(program, ROOM, 63, 1000);
+    (void)state;
+
+    assert_true(length > 0);
+    for (size_t i = 0; i < 63; i++) {
+        int steps;
+        run_number(program, length, start(i), &steps);
+        // Nine are heavy: four tests tell them apart, and two each from their neighbours.
+        if (i % 7 == 3)
+            assert_in_range(steps, 2, 2 + 4 + 2);
+        else
+            light = steps > light ? steps : light;
+    }
+    assert_in_range(light, 2 + 6, 2 + 4 + 2 + 4);
 }
 
 static void branches_test_as_named(void **state)
@@ -133,7 +152,7 @@ static void what_does_not_fit_is_refused(void **state)
 {
     static struct sock_filter whole[ROOM];
     const size_t ranges = 150;
-    int needed = put_ranges(whole, ROOM, ranges);
+    int needed = put_ranges(whole, ROOM, ranges, 0);
     (void)state;
 
     assert_true(needed > 0);
@@ -141,7 +160,7 @@ static void what_does_not_fit_is_refused(void **state)
         // From the heap, so that the sanitizer sees a write beside it.
         struct sock_filter *out = malloc((max + 1) * sizeof(*out));
         assert_non_null(out);
-        int count = put_ranges(out, max, ranges);
+        int count = put_ranges(out, max, ranges, 0);
         if (max < (size_t)needed) {
             assert_int_equal(count, -E2BIG);
         } else {
@@ -170,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_search_finds_every_range),
         cmocka_unit_test(a_search_is_balanced),
+        cmocka_unit_test(heavy_ranges_have_short_ways),
         cmocka_unit_test(branches_test_as_named),
         cmocka_unit_test(far_targets_are_reached),
         cmocka_unit_test(what_does_not_fit_is_refused),

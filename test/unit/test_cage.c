@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "seccomp/syscalls.h"
+#include "seccomp/calls.h"
 #include "test/unit/run_bpf.h"
 #include "test/unit/support.h"
 

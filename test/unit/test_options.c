@@ -37,7 +37,7 @@ static const struct {
     {"--cap-add", {"", "mknod,", ",mknod", "nope", "cap_", "CAP_", "37", "cap_37", "all,", "all2"}},
     {"--cap-drop", {"", "nope", "none", "ALL,nope", "-chown", "cap_cap_chown", BYTES_64}},
     {"--no-new-privs", {"", "yes", "ON", "1"}},
-    {"--seccomp", {"", "Default", "/etc/profile.json", "bpf:"}},
+    {"--seccomp", {"", "bpf:", "fd:", "fd:x", "fd:-1", "bpf:fd:", "bpf:fd:0a", "bpf:fd:+1"}},
     {"--hostname", {"", BYTES_64 "x"}},
     {"--umask", {"", "8", "1000", "01000", "0o22", "-1", "u=rwx", "022 "}},
     {"--rlimit",
@@ -92,7 +92,7 @@ static const struct {
     {"--cap-add", {"mknod", "CAP_MKNOD", "cap_mknod,Sys_Admin", "ALL", "all,chown"}},
     {"--cap-drop", {"all", "net_raw"}},
     {"--no-new-privs", {"on", "off"}},
-    {"--seccomp", {"default", "none"}},
+    {"--seccomp", {"default", "none", "Default", "./none", "/p.json", "fd:0", "bpf:p", "bpf:fd:1"}},
     {"--hostname", {"h", BYTES_64}},
     {"--umask", {"0", "77", "022", "777", "0777"}},
     {"--rlimit", {"nofile=1", "nofile=0:0", "cpu=1:unlimited", "as=16777215T", "stack=1K:1M"}},
@@ -214,6 +214,8 @@ static void closed_descriptors_are_named(void **state)
         assert_error(PARSE((char *)options[i], NO_FD, "/"), options[i], NO_FD, "EBADF");
     assert_int_equal(options_root(&plan, "fd:" NO_FD), -EBADF);
     assert_string_equal(err_brief(), "ROOT: EBADF");
+    assert_error(PARSE("--seccomp=fd:" NO_FD, "/"), "--seccomp", NO_FD, "EBADF");
+    assert_error(PARSE("--seccomp=bpf:fd:" NO_FD, "/"), "--seccomp", NO_FD, "EBADF");
     assert_int_equal(PARSE("--status-fd=0", "--status-fd=1"), -EINVAL);
     assert_string_equal(err_brief(), "--status-fd: EINVAL");
     assert_int_equal(PARSE("--sync-fd=0", "--sync-fd=0"), -EINVAL);

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+#include "seccomp/oci_json.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "sys/err.h"
+#include "sys/num.h"
+#include "sys/text.h"
+
+static struct {
+    const char *source;
+    char place[160];
+    size_t levels, level[4]; // how long PLACE was before each oci_at()
+    char reason[360];
+    bool marked; // see mark_large()
+} now;
+
+void oci_start(const char *source)
+{
+    now.source = source;
+    now.place[0] = '\0';
+    now.levels = 0;
+}
+
+// -- errors ------------------------------------------------------------------------------------
+
+// Cuts what is too long, unlike text_add(): words of a profile are as long as they like.
+static void add(struct text *t, const char *word)
+{
+    size_t n = strlen(word), room = t->size - 1 - t->length;
+    n = n < room ? n : room;
+    memcpy(t->data + t->length, word, n);
+    t->length += n;
+}
+
+// What comes from the profile is one line of plain text in the end.
+static int refuse(struct text *t)
+{
+    text_end(t);
+    for (char *s = now.reason; *s != '\0'; s++) {
+        if (*s < ' ' || *s > '~')
+            *s = '?';
+    }
+    return err_because("seccomp", now.source, EINVAL, now.reason);
+}
+
+void oci_at(const char *name, size_t i)
+{
+    size_t length = strlen(now.place);
+    struct text t = {.data = now.place + length, .size = sizeof(now.place) - length};
+    now.level[now.levels++] = length;
+    text_add(&t, length > 0 ? "." : "");
+    text_add(&t, name);
+    text_add(&t, "[");
+    text_number(&t, i);
+    text_add(&t, "]");
+    text_end(&t);
+}
+
+void oci_leave(void)
+{
+    now.place[now.level[--now.levels]] = '\0';
+}
+
+int oci_no(const char *field, const char *reason, const char *word)
+{
+    struct text t = {.data = now.reason, .size = sizeof(now.reason)};
+    add(&t, now.place);
+    add(&t, now.place[0] != '\0' && field != NULL ? "." : "");
+    add(&t, field != NULL ? field : "");
+    add(&t, now.place[0] != '\0' || field != NULL ? ": " : "");
+    add(&t, reason);
+    add(&t, word != NULL ? word : "");
+    return refuse(&t);
+}
+
+// -- text --------------------------------------------------------------------------------------
+
+// jansson's integers end at 2^63 - 1. What is beyond, as far as 64 bits go, is handed to it as a
+// string that starts with this character.
+static const char mark = '\x7f';
+
+static bool is_large(const char *digits, size_t n)
+{
+    char copy[21] = {0};
+    uint64_t value;
+    if (n < 19 || n > 20)
+        return false;
+    memcpy(copy, digits, n);
+    return num_decimal(copy, UINT64_MAX, &value) && value > INT64_MAX;
+}
+
+static bool is_of_number(char c)
+{
+    static const char characters[] = "+-.eE0123456789";
+    return memchr(characters, c, sizeof(characters) - 1) != NULL;
+}
+
+// Copies TEXT with large numbers marked; TO has room for one byte in six more. Returns how many
+// bytes.
+static size_t mark_large(const char *text, size_t size, char *to)
+{
+    size_t used = 0;
+    bool quoted = false;
+    for (size_t i = 0, n; i < size; i += n) {
+        n = 1;
+        if (text[i] == '"')
+            quoted = !quoted;
+        else if (quoted && text[i] == '\\' && i + 1 < size)
+            n = 2;
+        else if (!quoted)
+            while (i + n < size && is_of_number(text[i]) && is_of_number(text[i + n]))
+                n++;
+        bool large = !quoted && is_large(text + i, n);
+        if (large) {
+            now.marked = true;
+            to[used++] = '"';
+            to[used++] = mark;
+        }
+        memcpy(to + used, text + i, n);
+        used += n;
+        if (large)
+            to[used++] = '"';
+    }
+    return used;
+}
+
+bool oci_number(const json_t *value, uint64_t *number)
+{
+    if (json_is_string(value))
+        return num_decimal(json_string_value(value) + 1, UINT64_MAX, number);
+    *number = (uint64_t)json_integer_value(value);
+    return json_integer_value(value) >= 0;
+}
+
+// Where jansson has no memory it often has no words either.
+static int refuse_text(const json_error_t *error)
+{
+    struct text t = {.data = now.reason, .size = sizeof(now.reason)};
+    if (error->text[0] == '\0' || json_error_code(error) == json_error_out_of_memory)
+        return err_no("seccomp", now.source, ENOMEM);
+    add(&t, "line ");
+    text_number(&t, error->line > 0 ? (uint64_t)error->line : 1);
+    add(&t, ", column ");
+    text_number(&t, error->column > 0 ? (uint64_t)error->column : 0);
+    add(&t, ": ");
+    add(&t, error->text);
+    return refuse(&t);
+}
+
+int oci_parse(const char *text, size_t size, json_t **object)
+{
+    static char marked[OCI_BYTES_MAX + OCI_BYTES_MAX / 6];
+    json_error_t error;
+    now.marked = false;
+    // A seed of its own choice jansson would read from /dev/urandom.
+    uint32_t seed = 0;
+    (void)getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
+    json_object_seed(seed | 1);
+    *object = json_loadb(marked, mark_large(text, size, marked), JSON_REJECT_DUPLICATES, &error);
+    return *object != NULL ? 0 : refuse_text(&error);
+}
+
+// -- objects -----------------------------------------------------------------------------------
+
+static bool has_type(const json_t *value, int type)
+{
+    if (type == JSON_INTEGER && json_is_string(value))
+        return now.marked && json_string_value(value)[0] == mark;
+    return json_typeof(value) == (json_type)type;
+}
+
+// What engines have in their templates, from which they make a profile for each container.
+static void hint_at_template(const char *name)
+{
+    static const char *const names[] = {"archMap", "includes", "excludes",    "comment",
+                                        "name",    "errno",    "defaultErrno"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0)
+            err_hint("this is a container engine's template; a profile of the OCI runtime "
+                     "specification is what an "
+                     "engine makes of it, see linux.seccomp in a container's config.json");
+    }
+}
+
+int oci_fields(const json_t *object, const struct oci_field *fields, const json_t **values)
+{
+    static const char *const types[] = {"an object", "an array", "a string", "an integer"};
+    const char *key;
+    json_t *value;
+    if (!json_is_object(object))
+        return oci_no(NULL, "not an object", NULL);
+    for (size_t i = 0; fields[i].name != NULL; i++)
+        values[i] = NULL;
+    json_object_foreach((json_t *)object, key, value)
+    {
+        size_t i = 0;
+        while (fields[i].name != NULL && strcmp(fields[i].name, key) != 0)
+            i++;
+        if (fields[i].name == NULL) {
+            int error = oci_no(NULL, "no such field: ", key);
+            hint_at_template(key);
+            return error;
+        }
+        if (!json_is_null(value) && !has_type(value, fields[i].type))
+            return oci_no(fields[i].name, "not ", types[fields[i].type]);
+        values[i] = json_is_null(value) ? NULL : value;
+    }
+    for (size_t i = 0; fields[i].name != NULL; i++) {
+        if (fields[i].needed && values[i] == NULL)
+            return oci_no(fields[i].name, "missing", NULL);
+    }
+    return 0;
+}
