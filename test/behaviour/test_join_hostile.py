@@ -146,6 +146,7 @@ def test_joined_payload_alone(name, bbox, unchanged_host):
     with Running("exec", *opts, bbox, "/bin/sleep", "1000") as box:
         pid = box.record("payload")["pid"]
         with Running("exec", *by_target(pid, kinds), "/", "/bin/sigprint") as guest:
+            assert guest.line() == "ready\n"
             inside = guest.record("payload")["pid"]
             status = open(f"/proc/{inside}/status", encoding="ascii").read()
             assert f"CapPrm:\t{DEFAULT_SET:016x}\n" in status and "NoNewPrivs:\t1\n" in status
