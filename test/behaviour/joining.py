@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import signal
 import subprocess
 
 from conftest import Running, read_line, words
@@ -25,13 +26,24 @@ def namespaces(pid):
 HOST = namespaces("self")
 
 
+def end(box, pid):
+    """Ends the payload, and so the helper: one that is killed leaves its payload to somebody else."""
+    if box.proc.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    box.proc.wait(20)
+
+
 @contextlib.contextmanager
 def container(root, *opts, payload=("/bin/sleep", "1000"), **kw):
     """A running container; its payload's pid on the host."""
     with Running("exec", *opts, root, *payload, **kw) as box:
         record = box.record("payload")
         assert record, box.proc.stderr.read()
-        yield record["pid"]
+        try:
+            yield record["pid"]
+        finally:
+            end(box, record["pid"])
 
 
 @contextlib.contextmanager

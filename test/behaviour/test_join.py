@@ -248,6 +248,7 @@ def test_ids(target, opts, ids):
 def test_ids_seen_from_outside(target):
     opts = [*by_target(target, TYPES), "--user=7:8", "--groups=9,10"]
     with Running("exec", *opts, "/", "/bin/sigprint") as box:
+        assert box.line() == "ready\n"
         pid = box.record("payload")["pid"]
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
         assert f"Uid:\t{RANGE + 7}\t{RANGE + 7}\t" in status and f"Gid:\t{RANGE + 8}\t" in status
@@ -353,7 +354,7 @@ def test_descriptors_of_the_helper_that_stays(bbox, target, opts):
     r, w = os.pipe()
     with Running("exec", *opts, f"--target={target}", f"--pass-fd={r}", root, "/bin/sigprint",
                  pass_fds=[leak, r]) as box:
-        assert box.record("payload")
+        assert box.line() == "ready\n"
         links = {name: os.readlink(f"/proc/{box.proc.pid}/fd/{name}") for name in
                  os.listdir(f"/proc/{box.proc.pid}/fd")}
         expected_kinds = ("pipe:", "socket:", "anon_inode:[signalfd]")

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import (INROOT, Running, as_user, exec_in, host_state, need_root, need_static, private_mounts,
                       run)
-from joining import OF_HOST, OF_ROOT, OF_USER, by_target
+from joining import OF_HOST, OF_ROOT, OF_USER, by_target, end
 from many_runs import say  # noqa: F401
 from test_escape import copied, digest, mount_proc_for
 
@@ -73,8 +73,11 @@ def hostile(name, root):
             mount_proc_for(pid)
         assert box.line() == "ready\n"
         attacker = Hostile(box, pid)
-        attacker.round()
-        yield attacker
+        try:
+            attacker.round()
+            yield attacker
+        finally:
+            end(box, pid)
 
 
 def open_to_all(program, scratch):
@@ -143,6 +146,7 @@ def test_joined_payload_alone(name, bbox, unchanged_host):
     with Running("exec", *opts, bbox, "/bin/sleep", "1000") as box:
         pid = box.record("payload")["pid"]
         with Running("exec", *by_target(pid, kinds), "/", "/bin/sigprint") as guest:
+            assert guest.line() == "ready\n"
             inside = guest.record("payload")["pid"]
             status = open(f"/proc/{inside}/status", encoding="ascii").read()
             assert f"CapPrm:\t{DEFAULT_SET:016x}\n" in status and "NoNewPrivs:\t1\n" in status

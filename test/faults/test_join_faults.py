@@ -40,7 +40,8 @@ class Joining(Injector):
 
     def __init__(self, killat, root, scratch, pid):  # noqa: F811
         super().__init__(killat, root, scratch)
-        self.modes = {name: ([*by_target(pid, kinds), *opts], USER if name == "join-user" else None, fallbacks)
+        users = {"join-user": USER}
+        self.modes = {name: ([*by_target(pid, kinds), *opts], users.get(name), fallbacks)
                       for name, (_, kinds, opts, _, fallbacks) in JOINS.items()}
 
     def words(self, mode, payload):
