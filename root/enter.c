@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
@@ -21,50 +20,6 @@
 #include "sys/setuid.h"
 #include "sys/start.h"
 #include "sys/status.h"
-
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME 0x80
-#endif
-
-// -- the ladder --------------------------------------------------------------------------------
-
-// pivot, chroot and, where nothing is executed, confined. A user namespace of the helper's own making is no reason
-// to hold a payload less well; for a job of its own a chroot in there is as good as one outside.
-static enum plan_method next_method(const struct enter *e)
-{
-    bool own_job = e->plan->own_job;
-    if (e->caller->set_uid)
-        return METHOD_AUTO;
-    if (e->method == METHOD_PIVOT && (own_job || !e->plan->userns))
-        return METHOD_CHROOT;
-    return own_job && e->method == METHOD_CHROOT ? METHOD_CONFINED : METHOD_AUTO;
-}
-
-static void go_on_with(struct enter *e, enum plan_method method)
-{
-    const char *brief = err_brief();
-    size_t n = strnlen(brief, sizeof(e->fallback) - 1);
-    if (e->fallback[0] == '\0') // the first says most
-        memcpy(e->fallback, brief, n);
-    e->method = method;
-    err_forget();
-}
-
-// Only for what says "not allowed" or "not here": a moment without memory must not lower security.
-int enter_fall_back(struct enter *e, int error)
-{
-    bool denied = error == -EPERM || error == -ENOSYS || error == -EINVAL;
-    enum plan_method next = next_method(e);
-    if (!denied || e->plan->method != METHOD_AUTO || next == METHOD_AUTO || e->pivoted || e->lost)
-        return error;
-    const char *what = plan_forbids_chroot(e->plan);
-    if (what != NULL) {
-        err_hint2("a chroot could be entered, but not with ", what);
-        return error;
-    }
-    go_on_with(e, next);
-    return 0;
-}
 
 // -- the steps ---------------------------------------------------------------------------------
 
@@ -89,44 +44,6 @@ static int open_root(struct enter *e)
         return err_no("open", p->root, ENOTDIR);
     // The working directory is what an unshare carries over into the new mount namespace.
     return fchdir(e->root) == 0 ? 0 : err_at("chdir", p->root);
-}
-
-static void hint_at_unshare(const struct enter *e, int error)
-{
-    if ((e->plan->unshare & CLONE_NEWUSER) != 0 && (error == -EPERM || error == -EACCES))
-        err_hint("user namespaces are denied: by kernel.unprivileged_userns_clone, "
-                 "kernel.apparmor_restrict_unprivileged_userns (inroot's AppArmor profile lifts that, see inroot(1)) "
-                 "or a seccomp filter, or the caller is in a chroot");
-    else if (error == -ENOSPC)
-        err_hint("a limit in /proc/sys/user (max_user_namespaces and its kin) is reached");
-    else if (error == -EPERM)
-        err_hint("new namespaces need CAP_SYS_ADMIN, or a user namespace (--map-root-user)");
-}
-
-// Nobody asked for the user namespace by name, and the job can be done without.
-static int do_without_userns(struct enter *e, int error)
-{
-    const struct plan *p = e->plan;
-    if (!p->own_job || p->method != METHOD_AUTO || p->map_given || (error != -EPERM && error != -ENOSYS))
-        return error;
-    e->plan->unshare &= ~CLONE_NEWUSER;
-    e->plan->userns = false;
-    go_on_with(e, METHOD_CONFINED);
-    return 0;
-}
-
-static int unshare_namespaces(struct enter *e)
-{
-    int others = e->plan->unshare;
-    bool mounts = e->method == METHOD_PIVOT || e->method == METHOD_MOVE;
-    int error = ns_unshare(others | (mounts ? CLONE_NEWNS : 0));
-    if (error < 0 && mounts && others == 0)
-        error = enter_fall_back(e, error == -EINVAL ? -ECANCELED : error);
-    else if (error < 0 && others == CLONE_NEWUSER)
-        error = do_without_userns(e, error);
-    if (error < 0)
-        hint_at_unshare(e, error);
-    return error;
 }
 
 static int raise_capabilities(struct enter *e)
@@ -383,7 +300,7 @@ static const struct step {
     {"open-root", root_is_inside, open_root, false},
     // No sooner: up to here nothing but the caller's own rights was in force.
     {"raise-capabilities", is_set_uid, raise_capabilities, true},
-    {"unshare", always, unshare_namespaces, true},
+    {"unshare", always, enter_unshare, true},
     // Before any mount: only a mapped id can own files.
     {"write-maps", wants_userns, userns_write_maps, false},
     // A new pid or time namespace holds children only; the mounts below are the child's work. Into a joined

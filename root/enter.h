@@ -66,6 +66,9 @@ int pivot_into(struct enter *e);
 int chroot_into(struct enter *e);
 int move_into(struct enter *e);
 
+// The step "unshare": what the plan names, and mounts where the way in needs it. 0 or -errno, recorded.
+int enter_unshare(struct enter *e);
+
 // Takes the next way if the ladder allows it after `error` of the recorded call: 0, else `error`.
 int enter_fall_back(struct enter *e, int error);
 
