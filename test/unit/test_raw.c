@@ -132,6 +132,74 @@ static void each_code_is_the_kernels(void **state)
     printf("%u codes\n", taken);
 }
 
+static uint64_t chance = 0x9e3779b97f4a7c15;
+
+static uint32_t below(uint32_t n)
+{
+    chance ^= chance << 13;
+    chance ^= chance >> 7;
+    chance ^= chance << 17;
+    return (uint32_t)(chance >> 24) % n;
+}
+
+// Mostly instructions that can be right, with operands near their limits. The first returns: the
+// kernel checks what follows all the same, and nobody dies of it.
+static size_t make_program(struct sock_filter *code)
+{
+    size_t count = 2 + below(9), at;
+    code[0] = (struct sock_filter)RET;
+    for (size_t i = 1; i < count; i++) {
+        struct sock_filter *to = &code[i];
+        do {
+            *to = (struct sock_filter){(uint16_t)below(256), (uint8_t)below(3), (uint8_t)below(3),
+                                       below(4)};
+        } while (below(16) != 0 && raw_check(to, 1, &at) != NULL &&
+                 strstr(raw_check(to, 1, &at), "not an instruction") != NULL);
+        if (below(4) == 0)
+            to->k = below(2) == 0 ? 4 * below(18) : 0xffffffff - below(2);
+    }
+    if (below(8) != 0)
+        code[count - 1] = (struct sock_filter)RET;
+    return count;
+}
+
+// A filter stays: a child takes some, and says of how many its kernel thought as we do.
+static void random_programs_are_judged_as_by_the_kernel(void **state)
+{
+    enum { CHILDREN = 40, EACH = 100 };
+    int taken = 0;
+    (void)state;
+    for (int child = 0; child < CHILDREN; child++) {
+        int status, ends[2], answer[2] = {0, 0}; // of the same opinion; taken
+        assert_int_equal(pipe(ends), 0);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            chance += (uint64_t)child << 32;
+            if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+                abort();
+            for (int i = 0; i < EACH; i++) {
+                struct sock_filter code[10];
+                size_t count = make_program(code), at;
+                struct sock_fprog program = {(unsigned short)count, code};
+                bool ours = raw_check(code, count, &at) == NULL;
+                answer[0] +=
+                    ours == (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0);
+                answer[1] += ours;
+            }
+            _exit(write(ends[1], answer, sizeof(answer)) == sizeof(answer) ? 0 : 1);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(read(ends[0], answer, sizeof(answer)), sizeof(answer));
+        assert_int_equal(answer[0], EACH);
+        taken += answer[1];
+        close(ends[0]);
+        close(ends[1]);
+    }
+    printf("%d programs, %d of them taken\n", CHILDREN * EACH, taken);
+    assert_in_range(taken, CHILDREN * EACH / 20, CHILDREN * EACH * 19 / 20);
+}
+
 static void lengths_are_checked(void **state)
 {
     static struct sock_filter program[BPF_MAXINSNS + 1], out[BPF_MAXINSNS];
@@ -165,6 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_rule_is_the_kernels),
         cmocka_unit_test(each_code_is_the_kernels),
+        cmocka_unit_test(random_programs_are_judged_as_by_the_kernel),
         cmocka_unit_test(lengths_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
