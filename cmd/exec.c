@@ -254,11 +254,11 @@ static int run_payload(struct enter *e, int *status)
     error = start_restore();
     if (e->plan->has_umask)
         umask(e->plan->umask);
+    // Before the filter, which need not let it pass.
+    if (error == 0)
+        error = monitor_executing();
     if (error == 0)
         error = exec_filter_load();
-    if (error < 0)
-        return error;
-    error = monitor_executing();
     if (error < 0)
         return error;
     error = payload_execute(&payload);

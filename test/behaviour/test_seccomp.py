@@ -175,6 +175,17 @@ def test_every_way_in_has_the_filter(bbox, opts):
 
 
 @need_root
+@pytest.mark.parametrize("opts", [["--unshare=pid"], ["--init"]], ids=" ".join)
+@pytest.mark.parametrize("status", [0, 7])
+def test_the_helper_outside_needs_no_call_of_the_filter(bbox, scratch, opts, status):
+    """What it is told about the execve is told before."""
+    calls = ["poll", "ppoll", "sendto", "sendmsg", "recvfrom", "socket", "close", "dup", "dup2", "dup3"]
+    file = written(scratch, profile("ALLOW", rule("ERRNO", *calls)))
+    proc = exec_in(bbox, "/bin/busybox", "sh", "-c", f"exit {status}", opts=[f"--seccomp={file}", *opts])
+    assert (proc.returncode, proc.stderr) == (status, ""), proc
+
+
+@need_root
 @private_mounts
 def test_a_second_run_of_the_helper_has_the_filter(bbox, scratch):
     """In sight of a procfs the helper runs itself again, from another place, when a pipe is empty already."""
