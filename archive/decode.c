@@ -220,28 +220,41 @@ static void check_zstd(size_t result)
     }
 }
 
+// One frame, or one that is skipped. Whether the library holds a frame to the size that it claims depends on how the
+// input comes in: so that is done here.
+static void decode_frame(ZSTD_DStream *stream)
+{
+    enum { HEADER_MAX = 18 };
+    size_t available = gather(HEADER_MAX), more;
+    unsigned long long claimed = ZSTD_getFrameContentSize(d.in + d.at, available), made = 0;
+    bool known = claimed != ZSTD_CONTENTSIZE_UNKNOWN && claimed != ZSTD_CONTENTSIZE_ERROR;
+    bool full = false;
+    do {
+        if (!full && !refill())
+            finish(DECODE_TRUNCATED, 0);
+        ZSTD_inBuffer from = {d.in, d.end, d.at};
+        ZSTD_outBuffer to = {.pos = 0};
+        to.dst = room(&to.size);
+        more = ZSTD_decompressStream(stream, &to, &from);
+        check_zstd(more);
+        full = to.pos == to.size;
+        d.at = from.pos;
+        made += to.pos;
+        produce(to.pos);
+    } while (more != 0);
+    if (known && made != claimed)
+        finish(DECODE_CORRUPT, 0);
+}
+
 static void run_zstd(void)
 {
     ZSTD_DStream *stream = ZSTD_initStaticDStream(d.job->workspace, DECODE_WORKSPACE);
     if (stream == NULL)
         finish(DECODE_WINDOW, 0);
     check_zstd(ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, DECODE_WINDOW_LOG));
-    do {
-        size_t more;
-        bool full = false;
-        do {
-            if (!full && !refill())
-                finish(DECODE_TRUNCATED, 0);
-            ZSTD_inBuffer from = {d.in, d.end, d.at};
-            ZSTD_outBuffer to = {.pos = 0};
-            to.dst = room(&to.size);
-            more = ZSTD_decompressStream(stream, &to, &from);
-            check_zstd(more);
-            full = to.pos == to.size;
-            d.at = from.pos;
-            produce(to.pos);
-        } while (more != 0);
-    } while (is_another());
+    do
+        decode_frame(stream);
+    while (is_another());
 }
 
 // -- the process -------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ nothing with a checksum is wrapped around.
 """
 import bisect
 import collections
+import contextlib
 import json
 import os
 import random
@@ -13,7 +14,8 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import ROOT_CALLER, SANITIZED, TIMEOUT, _temp_dir, inroot, need_tool, words
+import tarball
+from conftest import INROOT, ROOT_CALLER, SANITIZED, TIMEOUT, _temp_dir, inroot, need_tool, words
 from many_runs import Place, alone, say  # noqa: F401
 from odd_tree import listing
 from tar_generator import BLOCK, USTAR
@@ -284,3 +286,23 @@ def test_one_byte(kind, originals, scratch, say):
     assert tally.count["refused"] >= FLIPS // 4
     if kind != "tar":
         assert not [what for what in tally.count if what.startswith("undetectable")]
+
+
+@pytest.mark.parametrize("claimed", [0, 4, 6, 128])
+@pytest.mark.parametrize("chunk", [1, 7, 1 << 16])
+def test_zstd_frame_of_another_size(scratch, claimed, chunk):
+    """A second frame says how much it holds, and holds nothing; however the input comes in, that is seen."""
+    data = tarball.tar([tarball.file("f", b"data\n")])
+    frame = tarball.ZSTD_MAGIC + b"\x20" + bytes([claimed]) + tarball.zstd_block(b"", True)
+    packed = tarball.zstd(data) + frame
+    root = scratch / "root"
+    root.mkdir()
+    with subprocess.Popen(words([INROOT, "unpack", root]), stdin=subprocess.PIPE, stderr=subprocess.PIPE) as proc:
+        for at in range(0, len(packed), chunk):
+            with contextlib.suppress(BrokenPipeError):
+                proc.stdin.write(packed[at:at + chunk])
+                proc.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):
+            proc.stdin.close()
+        error = proc.stderr.read()
+    assert proc.returncode == (1 if claimed else 0) and (b"damaged" in error) == (claimed > 0), (proc.returncode, error)
