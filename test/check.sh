@@ -10,17 +10,30 @@ logs=build/check
 rm -rf "$logs"
 mkdir -p "$logs"
 export PYTHONDONTWRITEBYTECODE=1
-names=()
-failed=()
 
 # run NAME COMMAND…: shown and kept in a log; no run may hang.
 run() {
     local name=$1
     shift
     printf '\n== %s\n' "$name"
-    names+=("$name")
     timeout -k 10 1200 "$@" 2>&1 | tee "$logs/$name.log"
-    [ "${PIPESTATUS[0]}" -eq 0 ] || failed+=("$name")
+    [ "${PIPESTATUS[0]}" -eq 0 ] || echo "$name" >> "$logs/failed"
+}
+
+# The same beside another one; it is shown by `together`, when that has ended.
+beside() {
+    local name=$1
+    shift
+    timeout -k 10 1200 "$@" > "$logs/$name.log" 2>&1 || echo "$name" >> "$logs/failed"
+}
+
+together() {
+    local name
+    wait
+    for name; do
+        printf '\n== %s\n' "$name"
+        cat "$logs/$name.log"
+    done
 }
 
 pytest=(/usr/bin/python3 -m pytest -p no:cacheprovider -q -rs -o junit_family=xunit1)
@@ -46,7 +59,7 @@ fuzz_programs() {
         [ -d "$seeds" ] || seeds=
         rm -rf "build/fuzz/short/$name"
         mkdir -p "build/fuzz/found/$name" "build/fuzz/short/$name"
-        "$program" -seed=1 -runs=100000 -max_total_time=15 -timeout=60 -verbosity=0 -print_final_stats=1 \
+        "$program" -seed=1 -runs=100000 -max_total_time=7 -timeout=60 -verbosity=0 -print_final_stats=1 \
             -artifact_prefix="build/fuzz/found/$name/" "build/fuzz/short/$name" ${seeds:+"$seeds"} ||
             bad=$((bad + 1))
         count=$((count + 1))
@@ -71,25 +84,36 @@ copy_for_user() {
     done
 }
 
-run unit bash -c unit_programs
-run fuzz bash -c fuzz_programs
+# Two at a time: none of them uses a processor's whole time, and what they look at is their own.
+sanitized=(env INROOT=build/dynamic/inroot INROOT_SANITIZED=1
+           "${pytest[@]}" --junit-xml="$logs/behaviour-sanitized.xml" test/behaviour)
+(
+    beside unit bash -c unit_programs
+    beside fuzz bash -c fuzz_programs
+    beside behaviour-sanitized "${sanitized[@]}"
+) &
 if [ "$(id -u)" -eq 0 ]; then
     run behaviour-root "${pytest[@]}" --junit-xml="$logs/behaviour-root.xml" test/behaviour
+    together unit fuzz behaviour-sanitized
     copy_for_user
+    beside faults "${pytest[@]}" --junit-xml="$logs/faults.xml" test/faults &
     run behaviour-user env -C "$user_home/tree" setpriv --reuid=1000 --regid=1000 --clear-groups \
         env HOME="$user_home" TMPDIR="$user_home/tmp" \
         "${pytest[@]}" --junit-xml="$user_home/tmp/skips.xml" test/behaviour
     cp "$user_home/tmp/skips.xml" "$logs/behaviour-user.xml"
+    together faults
+    names="unit fuzz behaviour-root behaviour-user behaviour-sanitized faults"
 else
     run behaviour-user "${pytest[@]}" --junit-xml="$logs/behaviour-user.xml" test/behaviour
+    run faults "${pytest[@]}" --junit-xml="$logs/faults.xml" test/faults
+    together unit fuzz behaviour-sanitized
+    names="unit fuzz behaviour-user behaviour-sanitized faults"
 fi
-run behaviour-sanitized env INROOT=build/dynamic/inroot INROOT_SANITIZED=1 \
-    "${pytest[@]}" --junit-xml="$logs/behaviour-sanitized.xml" test/behaviour
-run faults "${pytest[@]}" --junit-xml="$logs/faults.xml" test/faults
 
 /usr/bin/python3 test/skips.py "$logs"/*.xml
-printf '\n== summary%s\n' "${failed:+, FAILED: ${failed[*]}}"
-for name in "${names[@]}"; do
+failed=$([ ! -e "$logs/failed" ] || tr '\n' ' ' < "$logs/failed")
+printf '\n== summary%s\n' "${failed:+, FAILED: $failed}"
+for name in $names; do
     printf '%s:\n%s\n' "$name" "$(grep -v '^$' "$logs/$name.log" | tail -n 1)"
 done
-[ "${#failed[@]}" -eq 0 ]
+[ -z "$failed" ]
