@@ -17,6 +17,7 @@
 #include "sys/err.h"
 #include "sys/fd.h"
 #include "sys/num.h"
+#include "sys/start.h"
 #include "sys/text.h"
 
 enum { OWN, CALLERS }; // places of a become_filter
@@ -57,7 +58,7 @@ static int read_source(const struct plan *p, size_t max)
     AUTO_CLOSE int fd = open_source(p);
     if (fd < 0)
         return fd;
-    ssize_t size = fd_read_all(fd, text, max + 1, "seccomp");
+    ssize_t size = start_read_all(fd, text, max + 1, "seccomp");
     if (size < 0)
         return err_at("read", name_of(p));
     text_size = (size_t)size;

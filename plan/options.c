@@ -11,6 +11,7 @@
 #include "sys/fd.h"
 #include "sys/num.h"
 #include "sys/out.h"
+#include "sys/start.h"
 
 // Of --args-fd. They live as long as the process: the plan points into them.
 static struct {
@@ -38,7 +39,7 @@ static int read_args(int fd, size_t *count)
     args.data = malloc(ARGS_BYTES_MAX + 1); // untouched pages cost nothing
     if (args.data == NULL)
         return err_at("malloc", "--args-fd");
-    ssize_t n = fd_read_all(fd, args.data, ARGS_BYTES_MAX + 1, "--args-fd");
+    ssize_t n = start_read_all(fd, args.data, ARGS_BYTES_MAX + 1, "--args-fd");
     if (n < 0)
         return (int)n;
     if (n > ARGS_BYTES_MAX)

@@ -146,6 +146,21 @@ static int check_namespace_root(struct enter *e)
     return e->lost ? err_at("fchdir", e->plan->root) : error;
 }
 
+static int refuse_unbindable(const struct mountinfo *m, void *context)
+{
+    (void)context;
+    return m->unbindable ? err_because("attach", m->point, EPERM, "it is unbindable: not in set-uid mode") : 0;
+}
+
+// A clone leaves an unbindable mount out, and shows what it covers. In a copied mount namespace newer kernels have none.
+static int check_covers(const struct enter *e)
+{
+    if (!e->caller->set_uid)
+        return 0;
+    AUTO_CLOSE int mounts = mountinfo_open();
+    return mounts < 0 ? mounts : mountinfo_each(mounts, refuse_unbindable, NULL);
+}
+
 int attach_root(struct enter *e)
 {
     int error = check_namespace_root(e);
@@ -155,6 +170,9 @@ int attach_root(struct enter *e)
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
         return err_at("mount", "MS_SLAVE");
     e->slave = true;
+    error = check_covers(e);
+    if (error < 0)
+        return error;
     error = attach_clone(e);
     // In set-uid mode no mount is seen for a moment that is neither nosuid nor nodev.
     if (e->tree < 0 && (error == -ENOSYS || error == -EPERM) && !e->caller->set_uid)

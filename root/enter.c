@@ -63,7 +63,13 @@ static int surrender(struct enter *e)
 
 static int fork_monitor(struct enter *e)
 {
-    return monitor_fork(e->plan, e->caller);
+    if (!e->caller->set_uid)
+        return monitor_fork(e->plan, e->caller);
+    // An effective CAP_SYS_ADMIN would pass the caller's RLIMIT_NPROC.
+    int error = setuid_lower(e->caller);
+    if (error == 0)
+        error = monitor_fork(e->plan, e->caller);
+    return error < 0 ? error : setuid_raise(e->caller);
 }
 
 static int attach(struct enter *e)

@@ -8,6 +8,7 @@
 #include "root/enter.h"
 #include "sys/err.h"
 #include "sys/ns.h"
+#include "sys/setuid.h"
 
 // pivot, chroot and, where nothing is executed, confined. A user namespace of the helper's own making is no reason
 // to hold a payload less well; for a job of its own a chroot in there is as good as one outside.
@@ -74,6 +75,7 @@ static int do_without_userns(struct enter *e, int error)
 int enter_unshare(struct enter *e)
 {
     int others = e->plan->unshare;
+    ino_t before = e->caller->set_uid ? setuid_mounts() : 0;
     bool mounts = e->method == METHOD_PIVOT || e->method == METHOD_MOVE;
     int error = ns_unshare(others | (mounts ? CLONE_NEWNS : 0));
     if (error < 0 && mounts && others == 0)
@@ -82,5 +84,7 @@ int enter_unshare(struct enter *e)
         error = do_without_userns(e, error);
     if (error < 0)
         hint_at_unshare(e, error);
+    else if (e->caller->set_uid && (before == 0 || setuid_mounts() == before))
+        error = err_because("unshare", "mnt", EPERM, "the mount namespace is no other one");
     return error;
 }

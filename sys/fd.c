@@ -112,7 +112,7 @@ int fd_of_bytes(const void *data, size_t size, const char *op)
     for (size_t done = 0; done < size;) {
         ssize_t n = write(fd, (const char *)data + done, size - done);
         if (n <= 0)
-            return err_at(op, NULL);
+            return n < 0 ? err_at(op, NULL) : err_no(op, NULL, EIO);
         done += (size_t)n;
     }
     return lseek(fd, 0, SEEK_SET) == 0 ? fd_take(&fd) : err_at(op, NULL);

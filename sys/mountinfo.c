@@ -79,8 +79,11 @@ static bool parse_line(char *line, struct mountinfo *m)
     char *id = next_word(&line), *parent = next_word(&line), *device = next_word(&line);
     char *root = next_word(&line), *point = next_word(&line), *options = next_word(&line);
     char *word = options;
-    while (word != NULL && strcmp(word, "-") != 0)
+    m->unbindable = false;
+    while (word != NULL && strcmp(word, "-") != 0) {
+        m->unbindable |= strcmp(word, "unbindable") == 0;
         word = next_word(&line);
+    }
     char *type = next_word(&line);
     if (type == NULL || !num_decimal(id, UINT64_MAX, &m->id) ||
         !num_decimal(parent, UINT64_MAX, &m->parent) || !parse_device(device, m))

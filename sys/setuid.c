@@ -115,11 +115,16 @@ static int check_place(void)
 
 int setuid_begin(struct caps_privilege *held)
 {
+    // What execve(2) left is fs.suid_dumpable, and so is what every change of ids leaves, for a moment.
+    if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1)
+        return err_because("start", NULL, EPERM, "set-uid where fs.suid_dumpable is 1: the caller could look into it");
     int error = start_dumpable(false);
     if (error < 0)
         return error;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return err_at("prctl", "PR_SET_NO_NEW_PRIVS");
+    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+        return err_because("prctl", "PR_SET_NO_NEW_PRIVS", EPERM, "it is not set");
     if ((error = start_forbid_core()) < 0 || (error = caps_lower_bounding(0)) < 0 ||
         (error = borrow_rights(held)) < 0 || (error = set_caps(0, kept)) < 0)
         return error;
@@ -130,6 +135,17 @@ int setuid_begin(struct caps_privilege *held)
 int setuid_raise(const struct caps_privilege *held)
 {
     return set_caps(held->permitted, held->permitted);
+}
+
+int setuid_lower(const struct caps_privilege *held)
+{
+    return set_caps(0, held->permitted);
+}
+
+ino_t setuid_mounts(void)
+{
+    struct stat st;
+    return proc_fd() >= 0 && fstatat(proc_fd(), "self/ns/mnt", &st, 0) == 0 ? st.st_ino : 0;
 }
 
 static int verify_ids(const struct caps_privilege *held)

@@ -16,6 +16,13 @@ int setuid_begin(struct caps_privilege *held);
 // What setuid_begin() left permitted becomes effective. -errno, recorded.
 int setuid_raise(const struct caps_privilege *held);
 
+// The same back: for what is to be done as by the caller. -errno, recorded.
+int setuid_lower(const struct caps_privilege *held);
+
+// The number of the mount namespace; 0 if it can't be told. Somebody else's filter on the caller can make unshare(2)
+// say that it succeeded, and the next mount would be the host's.
+ino_t setuid_mounts(void);
+
 // The caller's ids, no capability in any set, not dumpable until execve(2); proved by reading it all back and
 // by trying to get back. -errno, recorded: then the process must end.
 int setuid_surrender(const struct caps_privilege *held);

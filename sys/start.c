@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "sys/err.h"
+#include "sys/fd.h"
 
 static struct limit {
     const char *name;
@@ -75,6 +76,16 @@ int start_block(bool ignored_too)
 int start_unblock(void)
 {
     return set_mask(&caller.mask, NULL) == 0 ? 0 : err_at("rt_sigprocmask", NULL);
+}
+
+ssize_t start_read_all(int fd, void *data, size_t size, const char *op)
+{
+    int error = start_unblock();
+    if (error < 0)
+        return error;
+    ssize_t n = fd_read_all(fd, data, size, op);
+    error = start_block(false);
+    return n >= 0 && error < 0 ? error : n;
 }
 
 // A soft limit below `least` becomes `wanted`, or as much as the hard one allows.

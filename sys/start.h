@@ -29,6 +29,9 @@ int start_block(bool ignored_too);
 int start_unblock(void);
 sigset_t start_all_signals(void);
 
+// fd_read_all() of what may have to be waited for, under the caller's own mask: who sends SIGTERM meanwhile means it.
+ssize_t start_read_all(int fd, void *data, size_t size, const char *op);
+
 // The umask and the signal mask that the caller had; the parent that the caller had at start.
 mode_t start_umask(void);
 const sigset_t *start_mask(void);
