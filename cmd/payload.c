@@ -164,8 +164,10 @@ int payload_execute(struct payload *f)
 {
     int error = -ENOENT;
     for (unsigned i = 0; i < f->count; i++) {
-        execve(f->candidate[i], f->argv, f->environment);
-        error = err_at("execve", f->candidate[i]);
+        // It returns without an error only where a filter of the caller's made it say so.
+        error = execve(f->candidate[i], f->argv, f->environment) == 0
+                    ? err_because("execve", f->candidate[i], EPERM, "a filter let it do nothing")
+                    : err_at("execve", f->candidate[i]);
         // It was there a moment ago: what is missing is its interpreter.
         f->status = EXIT_NOT_RUN;
         if (error == -ENOENT)

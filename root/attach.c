@@ -146,19 +146,22 @@ static int check_namespace_root(struct enter *e)
     return e->lost ? err_at("fchdir", e->plan->root) : error;
 }
 
-static int refuse_unbindable(const struct mountinfo *m, void *context)
+static int check_copy(const struct mountinfo *m, void *context)
 {
     (void)context;
+    if (m->shared)
+        return err_because("attach", m->point, EPERM, "it is shared with the host still");
     return m->unbindable ? err_because("attach", m->point, EPERM, "it is unbindable: not in set-uid mode") : 0;
 }
 
-// A clone leaves an unbindable mount out, and shows what it covers. In a copied mount namespace newer kernels have none.
-static int check_covers(const struct enter *e)
+// What is detached below must not be the host's, whatever mount(2) said. And a clone leaves an unbindable mount out, and
+// shows what it covers; in a copied mount namespace newer kernels have none.
+static int check_mounts(const struct enter *e)
 {
     if (!e->caller->set_uid)
         return 0;
     AUTO_CLOSE int mounts = mountinfo_open();
-    return mounts < 0 ? mounts : mountinfo_each(mounts, refuse_unbindable, NULL);
+    return mounts < 0 ? mounts : mountinfo_each(mounts, check_copy, NULL);
 }
 
 int attach_root(struct enter *e)
@@ -170,7 +173,7 @@ int attach_root(struct enter *e)
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
         return err_at("mount", "MS_SLAVE");
     e->slave = true;
-    error = check_covers(e);
+    error = check_mounts(e);
     if (error < 0)
         return error;
     error = attach_clone(e);
@@ -235,4 +238,29 @@ int attach_read_only(struct enter *e)
     // By path, inside the new root: a name that was exchanged meanwhile is seen by the second look.
     int error = visit_mounts(remount_read_only);
     return error < 0 ? error : visit_mounts(check_read_only);
+}
+
+// -- in set-uid mode ---------------------------------------------------------------------------
+
+static int check_options(const struct mountinfo *m, void *context)
+{
+    const bool *read_only = context;
+    bool right = mountinfo_has_option(m->options, "nosuid") && mountinfo_has_option(m->options, "nodev") &&
+                 (!*read_only || mountinfo_has_option(m->options, "ro"));
+    return right ? 0 : err_because("check mounts", m->point, EPERM, "it is not as this root's mounts are to be");
+}
+
+// Calls can seem to succeed by a filter that others have put on the caller; the mounts are what they are.
+int attach_verify(struct enter *e)
+{
+    AUTO_CLOSE int slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    AUTO_CLOSE int mounts = mountinfo_open();
+    if (slash < 0)
+        return err_at("open", "/");
+    if (mounts < 0)
+        return mounts;
+    int same = is_same_place(slash, e->tree);
+    if (same <= 0)
+        return same < 0 ? same : err_because("check /", e->plan->root, EPERM, "it is not the root that was to be entered");
+    return mountinfo_each(mounts, check_options, &e->plan->read_only);
 }

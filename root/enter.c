@@ -16,12 +16,26 @@
 #include "sys/err.h"
 #include "sys/fd.h"
 #include "sys/ns.h"
+#include "sys/path.h"
 #include "sys/proc.h"
 #include "sys/setuid.h"
 #include "sys/start.h"
 #include "sys/status.h"
 
 // -- the steps ---------------------------------------------------------------------------------
+
+static bool root_is_inside(const struct plan *p)
+{
+    return (p->join_flags & CLONE_NEWNS) != 0;
+}
+
+// In a joined mount namespace others make the links. A magic one, of a procfs, would lead out of it.
+static int open_inside(const struct plan *p)
+{
+    AUTO_CLOSE int slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = slash < 0 ? -errno : path_open_directory(slash, p->root, false);
+    return fd >= 0 ? fd : err_no("open", p->root, -fd);
+}
 
 static int open_root(struct enter *e)
 {
@@ -33,6 +47,10 @@ static int open_root(struct enter *e)
             return e->root;
         if (p->root_fd <= 2 && fd_blank(p->root_fd) < 0)
             return -EBADF;
+    } else if (root_is_inside(p)) {
+        e->root = open_inside(p);
+        if (e->root < 0)
+            return e->root;
     } else {
         e->root = open(p->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (e->root < 0)
@@ -54,7 +72,9 @@ static int raise_capabilities(struct enter *e)
 static int surrender(struct enter *e)
 {
     e->held = 0;
-    int error = setuid_surrender(e->caller);
+    int error = attach_verify(e);
+    if (error == 0)
+        error = setuid_surrender(e->caller);
     // The kernel forgets the order with the change of ids.
     if (error == 0 && e->plan->die_with_parent)
         error = plan_stays(e->plan) ? monitor_die_with() : start_die_with(start_parent());
@@ -164,7 +184,8 @@ static int change_root(struct enter *e)
         error = chroot_into(e);
     }
     if (error == 0 && e->method == METHOD_CHROOT) {
-        if (e->tree < 0 && wants_procfs_check(e->plan) && proc_need() == 0)
+        bool foreign = root_is_inside(e->plan) || wants_procfs_check(e->plan);
+        if (e->tree < 0 && foreign && proc_need() == 0)
             error = hostproc_refuse_foreign(e->plan->root);
         if (error == 0)
             error = chroot_into(e);
@@ -224,11 +245,6 @@ static bool is_set_uid(const struct plan *p)
 static bool wants_join(const struct plan *p)
 {
     return p->join_count > 0;
-}
-
-static bool root_is_inside(const struct plan *p)
-{
-    return (p->join_flags & CLONE_NEWNS) != 0;
 }
 
 static bool root_is_outside(const struct plan *p)

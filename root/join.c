@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
@@ -289,6 +290,15 @@ static int enter_userns(struct enter *e, int *fd)
     return error == 0 && p->die_with_parent ? start_die_with(start_parent()) : error;
 }
 
+// A session keyring is shared with whoever inherits it, and belongs to no namespace. Without keys in the kernel, or
+// where a filter refuses them, there is nothing to share.
+static int leave_keyring(void)
+{
+    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0 || errno == ENOSYS || errno == EPERM)
+        return 0;
+    return err_at("keyctl", "KEYCTL_JOIN_SESSION_KEYRING");
+}
+
 // Before the user namespace what it does not own, behind it what it does: neither need be all.
 int join_enter(struct enter *e)
 {
@@ -296,6 +306,8 @@ int join_enter(struct enter *e)
     int error = start_dumpable(false);
     if (error == 0)
         error = close_others(e);
+    if (error == 0)
+        error = leave_keyring();
     if (error == 0 && userns != NULL)
         error = pass(e, false);
     if (error == 0 && userns != NULL)

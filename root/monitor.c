@@ -158,6 +158,8 @@ static _Noreturn void finish(struct monitor *m, int status)
         exit(exit_code(status)); // said already by who failed
     if (m->has_status)
         status = m->status;
+    if (!m->executing && WIFEXITED(status))
+        exit(exit_code(status)); // it has said why, if not to us
     if (!m->executing) {
         err_because("wait", NULL, ECANCELED, "the process that sets up the root was killed");
         err_report();

@@ -15,7 +15,6 @@ static struct {
     char place[160];
     size_t levels, level[4]; // how long PLACE was before each oci_at()
     char reason[360];
-    bool marked; // see mark_large()
 } now;
 
 void oci_start(const char *source)
@@ -99,6 +98,18 @@ static bool is_of_number(char c)
     return memchr(characters, c, sizeof(characters) - 1) != NULL;
 }
 
+// The mark as the profile's own, plain or escaped, means nothing that it could need.
+static bool has_mark(const char *text, size_t size)
+{
+    static const char escaped[] = "\\u007";
+    for (size_t i = 0; i < size; i++) {
+        bool escape = size - i > sizeof(escaped) - 1 && memcmp(text + i, escaped, sizeof(escaped) - 1) == 0;
+        if (text[i] == mark || (escape && (text[i + 5] == 'f' || text[i + 5] == 'F')))
+            return true;
+    }
+    return false;
+}
+
 // Copies TEXT with large numbers marked; TO has room for one byte in six more. Returns how many
 // bytes.
 static size_t mark_large(const char *text, size_t size, char *to)
@@ -116,7 +127,6 @@ static size_t mark_large(const char *text, size_t size, char *to)
                 n++;
         bool large = !quoted && is_large(text + i, n);
         if (large) {
-            now.marked = true;
             to[used++] = '"';
             to[used++] = mark;
         }
@@ -155,7 +165,8 @@ int oci_parse(const char *text, size_t size, json_t **object)
 {
     static char marked[OCI_BYTES_MAX + OCI_BYTES_MAX / 6];
     json_error_t error;
-    now.marked = false;
+    if (has_mark(text, size))
+        return oci_no(NULL, "the character DEL, or \\u007f", NULL);
     // A seed of its own choice jansson would read from /dev/urandom.
     uint32_t seed = 0;
     (void)getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
@@ -166,10 +177,20 @@ int oci_parse(const char *text, size_t size, json_t **object)
 
 // -- objects -----------------------------------------------------------------------------------
 
+static bool is_marked(const json_t *value)
+{
+    return json_is_string(value) && json_string_value(value)[0] == mark;
+}
+
+bool oci_is_string(const json_t *value)
+{
+    return json_is_string(value) && !is_marked(value);
+}
+
 static bool has_type(const json_t *value, int type)
 {
-    if (type == JSON_INTEGER && json_is_string(value))
-        return now.marked && json_string_value(value)[0] == mark;
+    if (is_marked(value))
+        return type == JSON_INTEGER;
     return json_typeof(value) == (json_type)type;
 }
 

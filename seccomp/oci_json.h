@@ -30,6 +30,9 @@ int oci_parse(const char *text, size_t size, struct json_t **object);
 int oci_fields(const struct json_t *object, const struct oci_field *fields,
                const struct json_t **values);
 
+// A string of the profile's own: large numbers are kept as strings too.
+bool oci_is_string(const struct json_t *value);
+
 // The number of an integer field, if it is not negative.
 bool oci_number(const struct json_t *value, uint64_t *number);
 

@@ -245,7 +245,7 @@ static int take_call(const struct oci_profile *p, const json_t *object)
     for (size_t i = 0; i < json_array_size(field[NAMES]); i++) {
         const json_t *name = json_array_get(field[NAMES], i);
         oci_at("names", i);
-        if (!json_is_string(name) || json_string_length(name) == 0)
+        if (!oci_is_string(name) || json_string_length(name) == 0)
             return oci_no(NULL, "not the name of a call", NULL);
         oci_rules_name(json_string_value(name), json_string_length(name));
         // Redundant, and libseccomp would refuse it: runc leaves it out.

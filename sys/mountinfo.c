@@ -79,9 +79,10 @@ static bool parse_line(char *line, struct mountinfo *m)
     char *id = next_word(&line), *parent = next_word(&line), *device = next_word(&line);
     char *root = next_word(&line), *point = next_word(&line), *options = next_word(&line);
     char *word = options;
-    m->unbindable = false;
+    m->unbindable = m->shared = false;
     while (word != NULL && strcmp(word, "-") != 0) {
         m->unbindable |= strcmp(word, "unbindable") == 0;
+        m->shared |= strncmp(word, "shared:", 7) == 0;
         word = next_word(&line);
     }
     char *type = next_word(&line);

@@ -15,7 +15,7 @@ struct mountinfo {
     const char *point;   // where, below the root of the process; octal escapes undone
     const char *options; // of the mount: "rw,nosuid,…"
     const char *type;
-    bool unbindable; // of its optional fields
+    bool unbindable, shared; // of its optional fields
 };
 
 // Calls `visit` for each mount until it returns non-zero, and returns that; 0 after the last; -errno,

@@ -199,6 +199,35 @@ def test_root_of_the_joined_namespace(bbox, target, scratch):
 
 
 @need_root
+@pytest.mark.parametrize("link", ["PID/root", "PID/cwd", "self/root", "self/fd/3"])
+@pytest.mark.parametrize("opts", [["--enter=chroot"], [], ["--ro"], ["--join=pid", "--enter=chroot"]], ids=" ".join)
+def test_links_of_a_procfs_lead_nowhere(bbox, link, opts):
+    """A container in which the host's procfs is visible, and which puts a link in the place of ROOT."""
+    @private_mounts
+    def body():
+        run("mount", "--rbind", "/proc", bbox / "proc")
+        (bbox / "srv").symlink_to("/proc/" + link.replace("PID", str(os.getpid())))
+        with container(bbox, "--unshare=pid", "--allow-host-proc") as target:
+            proc = exec_in("/srv", "/bin/ls", "/", opts=[f"--target={target}", "--join=mnt", "--allow-host-proc", *opts])
+            assert_fails(proc, 125, "open-root")
+            assert proc.stdout == ""
+    body()
+
+
+@need_root
+def test_session_keyring_stays_outside(bbox, payloads, unchanged_host):
+    """It belongs to no namespace; who joins leaves it behind."""
+    with container(bbox, *OF_HOST) as target:
+        key = [payloads["session-key"], "inroot-test"]
+        assert run(*key, *key) == "found\n"
+        for kinds, found in ((["--join=mnt", "--join=pid"], "none"), (["--join=net"], "none"), ([], "found")):
+            opts = ["--seccomp=none", *kinds, *([f"--target={target}"] if kinds else [])]
+            root = "/" if "--join=mnt" in kinds else bbox
+            proc = exec_in(root, "/bin/session-key", "inroot-test", opts=opts, wrapper=key)
+            assert (proc.returncode, proc.stdout) == (0, found + "\n"), proc
+
+
+@need_root
 def test_methods_named_by_the_user(target):
     for opts, method in ((["--enter=pivot"], "pivot"), (["--enter=chroot"], "chroot"),
                          (["--pivot=stacked"], "pivot"), ([], "joined")):

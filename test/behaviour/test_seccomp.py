@@ -335,6 +335,14 @@ def test_a_filter_against_execve(bbox, scratch):
     assert_fails(proc, 126, "execve")
 
 
+def test_a_filter_that_swallows_execve(bbox, scratch):
+    """ERRNO(0): it returns, and has done nothing."""
+    path = written(scratch, profile("ALLOW", rule("ERRNO", "execve", errnoRet=0)))
+    proc = exec_in(bbox, "/bin/echo", "RAN", opts=[f"--seccomp={path}"])
+    assert proc.stdout == ""
+    assert_fails(proc, 126, "a filter let it do nothing")
+
+
 @need_root
 @need_tool("setpriv")
 @pytest.mark.parametrize("option", ["default", "filter"])

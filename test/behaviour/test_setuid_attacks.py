@@ -11,12 +11,14 @@ import itertools
 import json
 import os
 import pathlib
+import platform
 import random
 import resource
 import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import threading
 
@@ -26,12 +28,13 @@ import tarball
 from conftest import (INROOT, MARK, SANITIZED, Running, give, host_state, inroot, libc, need_root, need_tool,
                       private_mounts, run, wait_until)
 from many_runs import say  # noqa: F401
-from setuid_host import GID, UID, become, closed, install, lenient, opened, setuid  # noqa: F401
+from setuid_host import GID, UID, become, check, closed, install, lenient, opened, setuid  # noqa: F401
 
 pytestmark = need_root
 
 SOAK = os.environ.get("INROOT_SOAK") == "1"
 STEP = 1 if SOAK else 23 if SANITIZED else 3
+PR_SET_SECCOMP = 22
 SECRET = "the secret of root\n"
 
 
@@ -572,6 +575,73 @@ def covered_map(program, bbox, source):
               f"exec setpriv --reuid=1000 --regid=1000 --clear-groups {program} exec {bbox} /bin/echo RAN")
     proc = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=20)
     assert proc.returncode == 125 and proc.stdout == "" and "EXDEV" in proc.stderr, proc
+
+
+# -- filters that others put on him -------------------------------------------------------------
+
+def swallowed(call):
+    """To be run as root after fork: a filter under which `call` succeeds and does nothing, without no_new_privs."""
+    code = b"".join(struct.pack("=HBBI", *i) for i in (
+        (0x20, 0, 0, 0), (0x15, 0, 1, call), (0x06, 0, 0, 0x00050000), (0x06, 0, 0, 0x7fff0000)))
+    program = ctypes.create_string_buffer(code, len(code))
+    head = struct.pack("@HP", 4, ctypes.addressof(program))
+    check(libc.prctl(PR_SET_SECCOMP, 2, ctypes.create_string_buffer(head, len(head)), 0, 0))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="has x86-64's numbers of calls")
+@pytest.mark.skipif(SANITIZED, reason="the sanitizers make these calls too")
+@pytest.mark.parametrize("name,number", [("unshare", 272), ("prctl", 157), ("setresuid", 117), ("capset", 126), ("mount", 165),
+                                         ("pivot_root", 155), ("umount2", 166), ("mount_setattr", 442), ("move_mount", 429),
+                                         ("fchdir", 81), ("setresgid", 119)])
+def test_calls_that_do_nothing(setuid, bbox, scratch, secret, name, number):
+    """What was not done is seen: no payload, no mount of the host that is another."""
+    give(bbox)
+
+    @private_mounts
+    def body():
+        def prepare():
+            swallowed(number)
+            if name not in ("setresuid", "setresgid"):
+                become()
+
+        run("mount", "--make-rshared", "/")
+        mounts, top = pathlib.Path("/proc/self/mountinfo").read_text(), sorted(os.listdir("/"))
+        proc = inroot("exec", bbox, "/bin/echo", "RAN", program=setuid, preexec_fn=prepare)
+        assert pathlib.Path("/proc/self/mountinfo").read_text() == mounts and sorted(os.listdir("/")) == top
+        if name in ("setresuid", "setresgid"):
+            return  # root's run: what counts is above
+        assert proc.returncode == 125 and proc.stdout == "", proc
+    body()
+
+
+def test_limit_of_processes(setuid, bbox, secret):
+    """The helper that stays counts as one more process of the caller."""
+    proc = as_him(setuid, "exec", "--unshare=pid", bbox, "/bin/echo", "RAN",
+                  also=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (1, 1)))
+    with subprocess.Popen(["sleep", "100"], **closed()) as other:
+        again = as_him(setuid, "exec", "--unshare=pid", bbox, "/bin/echo", "RAN",
+                       also=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (1, 1)))
+        other.kill()
+    for one in (proc, again):
+        assert one.returncode == 125 and "EAGAIN" in one.stderr and one.stdout == "", one
+
+
+@pytest.mark.parametrize("option", ["--args-fd={}", "--seccomp=bpf:fd:{}", "--sync-fd={}"])
+def test_waits_end_by_a_signal(setuid, bbox, option):
+    """He may have made it wait for ever; he can end it too."""
+    r, w = os.pipe()
+    with subprocess.Popen([setuid, "exec", option.format(r), bbox, "/bin/true"], pass_fds=[r], stdin=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, **closed()) as proc:
+        os.close(r)
+        number = {"--args": 0, "--secc": 0, "--sync": 271}[option[:6]]  # read, ppoll
+
+        def waits():
+            with contextlib.suppress(OSError):
+                return pathlib.Path(f"/proc/{proc.pid}/syscall").read_text().split()[0] == str(number)
+        assert platform.machine() != "x86_64" or wait_until(waits)
+        os.kill(proc.pid, signal.SIGTERM)
+        assert proc.wait(10) == -signal.SIGTERM
+    os.close(w)
 
 
 # -- file systems of his own -------------------------------------------------------------------
