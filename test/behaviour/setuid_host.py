@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A set-uid copy of the binary, and the users who call it: on the host, and where user namespaces are closed."""
 import ctypes
+import hashlib
 import os
 import pathlib
 import shutil
+import stat
 import tempfile
 
 import pytest
@@ -13,6 +15,7 @@ from conftest import INROOT, REPO, inroot, libc
 UID, GID = 1000, 1000
 GROUPS = [1000, 1234]
 CLONE_NEWUSER = 0x10000000
+SECRET = "the secret of root\n"
 LENIENT = REPO / "build/lenient/inroot"
 
 
@@ -98,3 +101,33 @@ def listed_options(command):
     """The options that `inroot COMMAND --help` prints."""
     lines = inroot(command, "--help").stdout.splitlines()
     return [line.split()[0].partition("=")[0] for line in lines if line.startswith("  --")]
+
+
+@pytest.fixture
+def secret(scratch):
+    """A file of root's, 0600, in a directory of his that only he may enter; and the same in the open."""
+    (scratch / "closed").mkdir(mode=0o700)
+    for place in (scratch / "closed/secret", scratch / "secret"):
+        place.write_text(SECRET)
+        place.chmod(0o600)
+    yield scratch / "secret"
+    assert (scratch / "secret").read_text() == (scratch / "closed/secret").read_text() == SECRET
+    assert sorted(os.listdir(scratch / "closed")) == ["secret"]
+
+
+@pytest.fixture(autouse=True)
+def binary_is_whole(setuid):
+    before = hashlib.sha256(setuid.read_bytes()).hexdigest()
+    yield
+    assert hashlib.sha256(setuid.read_bytes()).hexdigest() == before
+    assert stat.S_IMODE(os.stat(setuid).st_mode) == 0o4750
+
+
+def as_him(program, *words, **kw):
+    kw = {**closed(kw.pop("also", None)), **kw}
+    return inroot(*words, program=program, **kw)
+
+
+def tells_nothing(proc):
+    for text in (proc.stdout, proc.stderr):
+        assert SECRET.strip() not in (text if isinstance(text, str) else text.decode(errors="replace"))
