@@ -77,7 +77,6 @@ struct plan_unpack {
 
 struct plan {
     struct plan_unpack *unpack; // of that command
-    bool set_uid;               // the caller is an ordinary user, and this process was root by the set-uid bit
 
     // The root.
     const char *root;  // as the user wrote it
@@ -87,22 +86,23 @@ struct plan {
     enum plan_pivot pivot;
     bool read_only;
     bool own_job; // the helper does the job itself: nothing is executed in the root
+    bool set_uid; // the caller is an ordinary user, and this process was root by the set-uid bit
+    bool allow_host_proc;
     enum plan_overlay overlay;
     char *upper, *work;
-    bool allow_host_proc;
 
     // Namespaces and maps.
     int unshare;   // CLONE_NEW… beyond the mount namespace; CLONE_NEWUSER once it is decided
-    bool userns;   // a user namespace of its own
-    struct plan_join join[JOINS_MAX];
     unsigned join_count;
+    struct plan_join join[JOINS_MAX];
+    bool userns;    // a user namespace of its own
     int join_flags; // of all of them
     enum plan_target target_by;
     const char *target; // as the user wrote it
     int target_number;  // a pid or a descriptor, as target_by says
     bool map_root, map_current, map_auto, map_given;
-    struct id_maps users, groups_map;
     bool maps_by_program; // several lines: by somebody with the right, not by the process itself
+    struct id_maps users, groups_map;
     const char *hostname;
     struct plan_sysctl sysctl[SYSCTLS_MAX];
     unsigned sysctl_count;
@@ -114,9 +114,9 @@ struct plan {
     uint32_t group[GROUPS_MAX];
     unsigned group_count;
     uint64_t cap_add, cap_drop;
+    enum plan_filter filter;
     bool cap_add_all, cap_drop_all;
     bool new_privs; // --no-new-privs=off
-    enum plan_filter filter;
     const char *filter_value; // of the latter two: as the user wrote it, [bpf:]FILE or [bpf:]fd:N
 
     // The payload.

@@ -263,7 +263,7 @@ static int decide_ids(struct enter *e)
 
 static int enter_userns(struct enter *e, int *fd)
 {
-    uint64_t sets[3];
+    uint64_t sets[3] = {0};
     int error = ns_enter(*fd, CLONE_NEWUSER);
     if (error == -EINVAL)
         err_hint("the kernel enters no user namespace that the caller is in already");
