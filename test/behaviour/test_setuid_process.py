@@ -221,5 +221,7 @@ def test_waits_end_by_a_signal(setuid, bbox, option):
                 return pathlib.Path(f"/proc/{proc.pid}/syscall").read_text().split()[0] == str(number)
         assert platform.machine() != "x86_64" or wait_until(waits)
         os.kill(proc.pid, signal.SIGTERM)
+        if not wait_until(lambda: proc.poll() is not None):
+            proc.kill()
         assert proc.wait(10) == -signal.SIGTERM
     os.close(w)
