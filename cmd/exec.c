@@ -272,7 +272,7 @@ int exec_main(char **argv, char **words, const struct caps_privilege *held)
     struct enter e = {.plan = &plan, .caller = held};
     int status = EXIT_HELPER;
     plan.set_uid = held->set_uid;
-    plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = plan.filter_fd = -1;
+    plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = plan.filter_fd = plan.config_fd = -1;
     int error = parse(&plan, words, held);
     if (error == OPTIONS_HELP)
         return options_help(exec_usage, exec_options) < 0 ? EXIT_HELPER : 0;

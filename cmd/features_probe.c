@@ -248,7 +248,7 @@ static int enter(const struct probe *probe, struct plan *plan, const struct caps
 {
     struct enter e = {.plan = plan, .caller = held};
     plan->root = "/";
-    plan->root_fd = plan->status_fd = plan->sync_fd = plan->args_fd = plan->filter_fd = -1;
+    plan->root_fd = plan->status_fd = plan->sync_fd = plan->args_fd = plan->filter_fd = plan->config_fd = -1;
     plan->method = probe->method;
     // plan_check() lets a place be named only where there may be a pivot.
     plan->pivot = probe->method == METHOD_CHROOT ? PIVOT_ANY : PIVOT_STACKED;

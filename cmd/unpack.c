@@ -36,7 +36,7 @@ static void set_defaults(const struct caps_privilege *held)
     plan.set_uid = held->set_uid;
     plan.own_job = plan.allow_host_proc = true; // nothing in there is executed, or read
     plan.unpack = &unpack;
-    plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = plan.filter_fd = -1;
+    plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = plan.filter_fd = plan.config_fd = -1;
     plan.filter = FILTER_NONE;
     plan.groups = GROUPS_KEEP;
     unpack.archive = "-";

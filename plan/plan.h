@@ -12,6 +12,7 @@
 
 #include "archive/ids.h"
 #include "archive/options.h"
+#include "plan/rootfs.h"
 #include "sys/caps.h"
 
 enum plan_method {
@@ -27,6 +28,8 @@ enum plan_pivot { PIVOT_ANY, PIVOT_TMPDIR, PIVOT_STACKED };
 enum plan_overlay { OVERLAY_NONE, OVERLAY_TMPFS, OVERLAY_UPPER };
 enum plan_groups { GROUPS_CLEAR, GROUPS_KEEP, GROUPS_LIST };
 enum plan_filter { FILTER_DEFAULT, FILTER_NONE, FILTER_PROFILE, FILTER_PROGRAM };
+// As process.capabilities of an OCI config has them.
+enum plan_cap_set { PLAN_BOUNDING, PLAN_EFFECTIVE, PLAN_INHERITABLE, PLAN_PERMITTED, PLAN_AMBIENT, PLAN_CAP_SETS };
 enum plan_target { TARGET_NONE, TARGET_PID, TARGET_FD };
 
 enum {
@@ -62,6 +65,21 @@ struct plan_join {
     int fd;             // of fd:N, else -1
 };
 
+// What the kernel is told of the payload as a process, by an OCI config.
+struct plan_process {
+    bool has_oom_score_adj, has_io_priority, has_scheduler, has_personality;
+    int oom_score_adj;         // -1000 to 1000
+    unsigned io_priority;      // as ioprio_set(2) takes it
+    unsigned long personality; // as personality(2) takes it
+    struct plan_scheduler {
+        uint32_t policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period; // ns
+    } scheduler;                            // as sched_setattr(2) takes it
+};
+
 // What `unpack` does inside: how the archive is extracted, and how it is read and reported.
 struct plan_unpack {
     struct extract_options extract;
@@ -90,6 +108,9 @@ struct plan {
     bool allow_host_proc;
     enum plan_overlay overlay;
     char *upper, *work;
+    struct plan_rootfs rootfs;
+    const char *config; // as the user wrote it: FILE or fd:N
+    int config_fd;      // of fd:N, else -1
 
     // Namespaces and maps.
     int unshare;   // CLONE_NEW… beyond the mount namespace; CLONE_NEWUSER once it is decided
@@ -103,7 +124,12 @@ struct plan {
     bool map_root, map_current, map_auto, map_given;
     bool maps_by_program; // several lines: by somebody with the right, not by the process itself
     struct id_maps users, groups_map;
-    const char *hostname;
+    const char *hostname, *domainname;
+    struct plan_time_offset {
+        bool given;
+        int64_t seconds;
+        uint32_t nanoseconds;
+    } monotonic, boottime; // of a new time namespace
     struct plan_sysctl sysctl[SYSCTLS_MAX];
     unsigned sysctl_count;
 
@@ -114,6 +140,8 @@ struct plan {
     uint32_t group[GROUPS_MAX];
     unsigned group_count;
     uint64_t cap_add, cap_drop;
+    bool has_cap_sets; // an OCI config's: they are taken as they are, and cap_add and cap_drop change all of them
+    uint64_t cap_sets[PLAN_CAP_SETS];
     enum plan_filter filter;
     bool cap_add_all, cap_drop_all;
     bool new_privs; // --no-new-privs=off
@@ -129,6 +157,7 @@ struct plan {
     unsigned umask;
     struct plan_rlimit rlimit[16]; // one of each resource
     unsigned rlimit_count;
+    struct plan_process process;
     int pass_fd[PASS_FDS_MAX];
     unsigned pass_fd_count;
     int status_fd, sync_fd, args_fd; // numbers that the caller gave, else -1

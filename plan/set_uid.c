@@ -87,6 +87,7 @@ static void copy_allowed(struct plan *to, const struct plan *p)
     to->sync_fd = p->sync_fd;
     to->args_fd = p->args_fd;
     to->filter_fd = p->filter_fd;
+    to->config_fd = -1;
     to->init = p->init;
     to->die_with_parent = p->die_with_parent;
     to->new_session = p->new_session;

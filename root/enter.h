@@ -32,6 +32,9 @@ struct enter {
     enum plan_pivot pivot;
     char fallback[128];      // why not the better way; "" if it was taken
     bool no_procfs;          // none is in the clone, and none can arrive there
+    struct source *sources;  // of binds, one for each mount of the plan (root/sources.c)
+    bool mount_api;          // the new mount calls are there, all of them
+    bool layered;            // ROOT is covered by an overlay for mount points: the tree is that
     int inside;              // the entered root, for a job of the helper's own; else -1
 
     // What a signal means that interrupts a wait: 0 to go on, else -errno, recorded. NULL: signals have their default.

@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     words[count] = NULL;
 
     memset(&plan, 0, sizeof(plan));
-    plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = -1;
+    plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = plan.filter_fd = plan.config_fd = -1;
     uint64_t held = (data[0] & 1) != 0 ? UINT64_MAX >> 23 : 0;
     const struct caps_privilege caller = {
         .uid = data[0] & 2, .gid = data[0] & 4, .effective = held, .permitted = held};

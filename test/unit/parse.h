@@ -23,7 +23,7 @@ static inline int parse_words(char **words)
     free(plan.upper);
     free(plan.work);
     memset(&plan, 0, sizeof(plan));
-    plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = plan.filter_fd = -1;
+    plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = plan.filter_fd = plan.config_fd = -1;
     operands = NULL;
     return options_parse(exec_options, &plan, words, &operands);
 }
