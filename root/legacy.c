@@ -80,7 +80,7 @@ static int go_to_proc(void)
 
 static int change(int fd, uint64_t set, uint64_t clear, const char *name)
 {
-    uint64_t now;
+    uint64_t now = 0;
     int error = attributes_now(fd, &now, name);
     uint64_t wanted = error == 0 ? (now & ~clear) | set : 0;
     if (error < 0 || wanted == now)

@@ -220,7 +220,7 @@ static int bind_sysfs(struct enter *e, const struct plan_mount *m, int target)
 static int place(struct enter *e, const struct plan_mount *m)
 {
     struct stat covered;
-    bool existed;
+    bool existed = false;
     AUTO_CLOSE int target = open_place(e, m, &covered, &existed);
     if (target < 0)
         return target;
