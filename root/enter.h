@@ -60,6 +60,9 @@ void enter_print(const struct plan *p, struct out *o);
 
 int userns_prepare(struct enter *e); // before the unshare: the child that will write the maps
 int userns_write_maps(struct enter *e);
+// The maps as uid_map and gid_map take them, NUL-terminated; `text` has room for MAP_TEXT bytes.
+enum { MAP_TEXT = 4096 }; // user_namespaces(7): a map is one write of at most a page
+int userns_map_text(const struct id_maps *maps, char *text);
 int attach_root(struct enter *e);    // clones ROOT over itself; the working directory is the clone's root
 int attach_detached(struct enter *e); // clones ROOT and leaves it where nothing is mounted on
 int attach_verify(struct enter *e);  // in set-uid mode: that the root was entered, and no mount of the host's is left

@@ -87,7 +87,8 @@ int hide_masks(struct enter *e);
 int copy_directory(int from, int to, const char *name);
 int copy_file(int from, int to, const char *name);
 
-// A user namespace of these maps, for MOUNT_ATTR_IDMAP; needs the caller's capabilities (root/idmap.c).
+// A user namespace of these maps, for MOUNT_ATTR_IDMAP; needs the caller's capabilities (root/idmap.c). The descriptor
+// is the caller's to close.
 int idmap_namespace(const struct id_maps *users, const struct id_maps *groups);
 
 #endif

@@ -18,9 +18,7 @@
 #include "sys/start.h"
 #include "sys/text.h"
 
-enum { MAP_TEXT = 4096 }; // user_namespaces(7): a map is one write of at most a page
-
-static int map_text(const struct id_maps *maps, char *text)
+int userns_map_text(const struct id_maps *maps, char *text)
 {
     struct text t = {text, MAP_TEXT, 0};
     for (unsigned i = 0; i < maps->count; i++) {
@@ -44,7 +42,7 @@ static int write_for(pid_t pid, const char *file, const struct id_maps *maps)
     text_add(&t, "/");
     text_add(&t, file);
     text_end(&t);
-    int error = map_text(maps, text);
+    int error = userns_map_text(maps, text);
     return error < 0 ? error : proc_write(path, text);
 }
 
@@ -166,9 +164,9 @@ static int write_maps(struct enter *e)
         return wait_for_maps(e);
     // The kernel lets an ordinary user map a group only after that (CVE-2014-8989).
     error = proc_write("self/setgroups", "deny");
-    if (error == 0 && (error = map_text(&e->plan->users, text)) == 0)
+    if (error == 0 && (error = userns_map_text(&e->plan->users, text)) == 0)
         error = proc_write("self/uid_map", text);
-    if (error == 0 && (error = map_text(&e->plan->groups_map, text)) == 0)
+    if (error == 0 && (error = userns_map_text(&e->plan->groups_map, text)) == 0)
         error = proc_write("self/gid_map", text);
     // Ubuntu's restriction lets the unshare pass, and denies every capability that it gave.
     if (error == -EPERM || error == -EACCES)
