@@ -54,6 +54,16 @@ static bool needs_bank(const struct plan *p)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted;
 }
 
+static int open_bank(void)
+{
+    const int size = 16 << 20; // some hundreds of bytes for each
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, bank) != 0)
+        return err_at("socketpair", NULL);
+    if (setsockopt(bank[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) != 0) // CAP_NET_ADMIN
+        (void)setsockopt(bank[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    return 0;
+}
+
 static int deposit(struct source *s)
 {
     union {
@@ -68,8 +78,9 @@ static int deposit(struct source *s)
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(header), &s->fd, sizeof(int));
-    if (bank[0] < 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, bank) != 0)
-        return err_at("socketpair", NULL);
+    int error = bank[0] < 0 ? open_bank() : 0;
+    if (error < 0)
+        return error;
     if (sendmsg(bank[0], &message, MSG_NOSIGNAL) != 1)
         return err_at("sendmsg", "mount sources");
     fd_auto_close(&s->fd);
