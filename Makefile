@@ -107,6 +107,7 @@ bench:
 	@test/deps.sh build bench
 	$(SUBMAKE) inroot
 	/usr/bin/python3 bench/bench.py
+	/usr/bin/python3 bench/rootfs.py
 	/usr/bin/python3 bench/filter.py
 	/usr/bin/python3 bench/unpack.py
 

@@ -118,6 +118,16 @@ static int run_again_in_clone(struct enter *e)
     return error < 0 ? error : seal_run_again(arguments, environ);
 }
 
+// A new procfs, or one that comes along with a bind.
+static bool brings_procfs(const struct plan *p)
+{
+    for (unsigned i = 0; i < p->rootfs.mount_count; i++) {
+        if (p->rootfs.mount[i].type == MOUNT_PROC || p->rootfs.mount[i].type == MOUNT_BIND)
+            return true;
+    }
+    return p->rootfs.hook_count > 0; // whatever they do
+}
+
 // The payload reaches the executable where a procfs is in sight, or where it can mount one.
 static int seal(struct enter *e)
 {
@@ -133,13 +143,15 @@ static int seal(struct enter *e)
         return 0;
     if (keeps_sys_admin(p, e->caller))
         return run_again(p);
+    if (brings_procfs(p))
+        return run_again(p);
     AUTO_CLOSE int root = p->root_fd >= 0 ? fd_copy(p->root_fd) : open(p->root, O_PATH | O_CLOEXEC);
     struct stat there, slash;
     if (root < 0 || fstat(root, &there) != 0 || stat("/", &slash) != 0)
         return 0; // enter_root() says what is wrong with it
     bool is_slash = there.st_dev == slash.st_dev && there.st_ino == slash.st_ino;
     if (p->unshare == 0 && p->join_count == 0 && p->overlay == OVERLAY_NONE && p->root_word != NULL &&
-        p->method != METHOD_CHROOT && !is_slash) {
+        p->rootfs.mount_count == 0 && p->method != METHOD_CHROOT && !is_slash) {
         e->protect = run_again_in_clone;
         return 0;
     }

@@ -29,7 +29,9 @@ static int set_attributes(struct enter *e, int tree)
     uint64_t set = e->plan->read_only ? ATTR_RDONLY : 0;
     if (e->caller->set_uid)
         set |= ATTR_NOSUID | ATTR_NODEV;
-    if (mount_setattr_of(tree, true, set, MS_PRIVATE) == 0)
+    // An OCI config can ask for a root into which the host's mounts arrive still.
+    uint64_t propagation = e->plan->rootfs.propagation == MS_SLAVE ? MS_SLAVE : MS_PRIVATE;
+    if (mount_setattr_of(tree, true, set, propagation) == 0)
         return 0;
     return err_at("mount_setattr", e->plan->root);
 }
@@ -77,7 +79,7 @@ static int attach_clone(struct enter *e)
         return tree;
     int error = set_attributes(e, tree);
     if ((error == -ENOSYS || error == -EPERM) && !e->caller->set_uid)
-        e->legacy = true; // 5.2 to 5.11, or a filter: private by mount(2) below, read-only after the pivot
+        e->legacy = true; // 5.2 to 5.11, or a filter: by mount(2), when it is in place
     else if (error < 0)
         return error;
     if (mount_move(tree, AT_FDCWD, ".", MOVE_FROM_EMPTY) != 0)
@@ -182,62 +184,9 @@ int attach_root(struct enter *e)
         error = attach_bind(e);
     if (error < 0)
         return error;
-    if (e->legacy && mount_make_private(".") != 0)
+    if (e->legacy && e->plan->rootfs.propagation != MS_SLAVE && mount_make_private(".") != 0)
         return err_at("mount", "MS_PRIVATE");
     return compare(e);
-}
-
-// -- read-only by mount(2) ---------------------------------------------------------------------
-
-// Flags that a remount must repeat: leaving one out clears it, or is refused where it is locked.
-static unsigned long kept_flags(const char *options)
-{
-    static const struct {
-        const char *word;
-        unsigned long flag;
-    } rows[] = {
-        {"nosuid", MS_NOSUID},         {"nodev", MS_NODEV},       {"noexec", MS_NOEXEC},
-        {"noatime", MS_NOATIME},       {"nodiratime", MS_NODIRATIME}, {"relatime", MS_RELATIME},
-        {"nosymfollow", 256},
-    };
-    unsigned long flags = 0;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (mountinfo_has_option(options, rows[i].word))
-            flags |= rows[i].flag;
-    }
-    return flags;
-}
-
-static int remount_read_only(const struct mountinfo *m, void *context)
-{
-    (void)context;
-    if (mountinfo_has_option(m->options, "ro"))
-        return 0;
-    unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | kept_flags(m->options);
-    return mount(NULL, m->point, NULL, flags, NULL) == 0 ? 0 : err_at("mount", m->point);
-}
-
-static int check_read_only(const struct mountinfo *m, void *context)
-{
-    (void)context;
-    return mountinfo_has_option(m->options, "ro")
-               ? 0
-               : err_because("mount", m->point, EBUSY, "it could not be made read-only");
-}
-
-static int visit_mounts(int (*visit)(const struct mountinfo *m, void *context))
-{
-    AUTO_CLOSE int fd = mountinfo_open();
-    return fd < 0 ? fd : mountinfo_each(fd, visit, NULL);
-}
-
-int attach_read_only(struct enter *e)
-{
-    if (!e->legacy || !e->plan->read_only)
-        return 0;
-    // By path, inside the new root: a name that was exchanged meanwhile is seen by the second look.
-    int error = visit_mounts(remount_read_only);
-    return error < 0 ? error : visit_mounts(check_read_only);
 }
 
 // -- in set-uid mode ---------------------------------------------------------------------------

@@ -11,10 +11,13 @@
 
 #include "root/hostproc.h"
 #include "root/join.h"
+#include "root/legacy.h"
 #include "root/monitor.h"
+#include "root/rootfs.h"
 #include "root/seal.h"
 #include "sys/err.h"
 #include "sys/fd.h"
+#include "sys/mount.h"
 #include "sys/ns.h"
 #include "sys/path.h"
 #include "sys/proc.h"
@@ -102,14 +105,14 @@ static int attach(struct enter *e)
     // EINVAL counts before `/` is slave only: the caller is in a chroot.
     if (error < 0 && (error != -EINVAL || !e->slave))
         return enter_fall_back(e, error);
-    return error;
+    return error == 0 && e->legacy && e->plan->read_only ? legacy_read_only(e) : error;
 }
 
 // Listing ROOT's own mounts is cheap, the host's are not: so the look comes after the clone was made.
 static int protect_executable(struct enter *e)
 {
     int found = e->tree >= 0 ? hostproc_in_clone(e->tree) : hostproc_below(e->root);
-    e->no_procfs = e->tree >= 0 && found == 0;
+    e->no_procfs = e->tree >= 0 && found == 0 && e->plan->rootfs.mount_count == 0 && !e->plan->rootfs.default_mounts;
     return found > 0 && e->protect != NULL ? e->protect(e) : found < 0 ? found : 0;
 }
 
@@ -164,6 +167,17 @@ static int wait_for_parent(struct enter *e)
     return n == 1 ? 0 : err_because("--sync-fd", NULL, EPIPE, "end of file: the parent is gone");
 }
 
+// A hook adds to a root that becomes read-only after it.
+static int run_hooks(struct enter *e)
+{
+    static const struct rootfs_how read_write = {.clear = ATTR_RDONLY}, read_only = {.set = ATTR_RDONLY};
+    bool late = e->plan->rootfs.read_only_late && !e->layered;
+    int error = late ? rootfs_set(e, e->tree, &read_write, e->plan->root) : 0;
+    if (error == 0)
+        error = rootfs_run_hooks(e);
+    return error == 0 && late ? rootfs_set(e, e->tree, &read_only, e->plan->root) : error;
+}
+
 static bool wants_procfs_check(const struct plan *p)
 {
     // A pid namespace hides nothing in a procfs of the host's: same uid, and /proc/PID/root is open. Across
@@ -192,7 +206,7 @@ static int change_root(struct enter *e)
         if (error < 0)
             error = enter_fall_back(e, error);
     }
-    return error < 0 ? error : attach_read_only(e);
+    return error;
 }
 
 // What the payload could reach through a procfs in the root: other processes, and this executable.
@@ -204,7 +218,7 @@ static int check_procfs(struct enter *e)
     bool as_it_is = e->method == METHOD_JOINED && (e->foreign & CLONE_NEWNS) != 0;
     if (e->no_procfs || as_it_is)
         return 0;
-    int error = hostproc_refuse(p->root, &any);
+    int error = hostproc_refuse(p->root, (p->unshare & CLONE_NEWPID) != 0, &any);
     if (error < 0)
         return error;
     // After a chroot the mounts are the host's still: one may have arrived since the look.
@@ -272,6 +286,32 @@ static bool wants_mounts(const struct plan *p)
     return p->method != METHOD_CHROOT && p->method != METHOD_CONFINED && p->method != METHOD_JOINED;
 }
 
+static bool wants_rootfs(const struct plan *p)
+{
+    const struct plan_rootfs *r = &p->rootfs;
+    return r->mount_count > 0 || r->device_count > 0 || r->config_dev || r->default_mounts || r->make_workdir;
+}
+
+static bool wants_sources(const struct plan *p)
+{
+    return p->rootfs.mount_count > 0;
+}
+
+static bool wants_hiding(const struct plan *p)
+{
+    return p->rootfs.mask_count > 0 || p->rootfs.read_only_count > 0;
+}
+
+static bool wants_hooks(const struct plan *p)
+{
+    return p->rootfs.hook_count > 0;
+}
+
+static bool wants_propagation(const struct plan *p)
+{
+    return p->rootfs.propagation != 0;
+}
+
 static bool wants_overlay(const struct plan *p)
 {
     return p->overlay != OVERLAY_NONE;
@@ -314,10 +354,12 @@ static const struct step {
     {"open-join", wants_join, join_open, false},
     // Before the working directory changes: relative paths are the caller's.
     {"open-overlay", wants_overlay, overlay_open, false},
-    // By path once, or the descriptor: nothing re-reads the path.
-    {"open-root", root_is_outside, open_root, true},
     // The child that stays outside, of joined namespaces too.
     {"prepare-maps", wants_userns, userns_prepare, false},
+    // With the caller's rights and paths; mapped ids take the maps of the step before.
+    {"open-sources", wants_sources, rootfs_open_sources, false},
+    // By path once, or the descriptor: nothing re-reads the path.
+    {"open-root", root_is_outside, open_root, true},
     {"join", wants_join, join_enter, false},
     {"open-root", root_is_inside, open_root, false},
     // No sooner: up to here nothing but the caller's own rights was in force.
@@ -331,12 +373,21 @@ static const struct step {
     {"attach-root", wants_mounts, attach, true},
     {"protect-executable", has_payload, protect_executable, true},
     {"mount-overlay", wants_overlay, overlay_mount, false},
+    // In the child: a procfs is that of the pid namespace of who mounts it.
+    {"mount", wants_rootfs, rootfs_mount_all, false},
     {"loopback", wants_loopback, loopback, true},
     {"hostname", wants_hostname, set_hostname, false},
     // While the host's /proc is still there.
     {"sysctl", wants_sysctls, set_sysctls, false},
     {"mounts-ready", always, wait_for_parent, true},
+    // They may add to the root still, by the host's paths.
+    {"hooks", wants_hooks, run_hooks, false},
+    // Nothing is written or mounted after these; masks come last, to cover all the rest.
+    {"hide", wants_hiding, rootfs_hide, false},
+    {"read-only", wants_rootfs, rootfs_finish, false},
     {"change-root", always, change_root, true},
+    // No sooner: the parent of a new root must not be shared.
+    {"propagation", wants_propagation, rootfs_set_propagation, false},
     // For good; what is left to do is the caller's to do.
     {"surrender", is_set_uid, surrender, true},
     {"check-procfs", wants_procfs_check, check_procfs, true},

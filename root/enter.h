@@ -65,7 +65,6 @@ enum { MAP_TEXT = 4096 }; // user_namespaces(7): a map is one write of at most a
 int userns_map_text(const struct id_maps *maps, char *text);
 int attach_root(struct enter *e);    // clones ROOT over itself; the working directory is the clone's root
 int attach_detached(struct enter *e); // clones ROOT and leaves it where nothing is mounted on
-int attach_read_only(struct enter *e); // what attach_root() could not set by mount_setattr(2)
 int attach_verify(struct enter *e);  // in set-uid mode: that the root was entered, and no mount of the host's is left
 int overlay_open(struct enter *e);   // before the unshare
 int overlay_mount(struct enter *e);

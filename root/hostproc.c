@@ -15,6 +15,7 @@
 #include "sys/mount.h"
 #include "sys/mountinfo.h"
 #include "sys/proc.h"
+#include "sys/text.h"
 
 static int find_below(const struct mountinfo *m, void *context)
 {
@@ -86,6 +87,7 @@ int hostproc_refuse_foreign(const char *name)
 
 struct look {
     const char *root;
+    bool own_pids;
     bool any;
 };
 
@@ -113,15 +115,19 @@ static int look_at(const struct mountinfo *m, void *context)
     if (fd < 0 || proc_is_procfs(fd) != 1 || fstat(fd, &st) != 0 || major(st.st_dev) != m->major ||
         minor(st.st_dev) != m->minor)
         return refuse(look, m->point, "a procfs is there that can't be looked at");
-    char self[16];
-    if (readlinkat(fd, "self", self, sizeof(self)) < 0)
+    char self[16] = "", number[11];
+    if (readlinkat(fd, "self", self, sizeof(self) - 1) < 0)
+        return 0;
+    // Pid 1 of a namespace has another number in all those above it.
+    text_from_number(number, (uint32_t)getpid());
+    if (look->own_pids && getpid() == 1 && strcmp(self, number) == 0)
         return 0;
     return refuse(look, m->point, "a procfs of the caller's own pid namespace is visible in the root");
 }
 
-int hostproc_refuse(const char *root, bool *any)
+int hostproc_refuse(const char *root, bool own_pids, bool *any)
 {
-    struct look look = {.root = root};
+    struct look look = {.root = root, .own_pids = own_pids};
     int error = proc_need();
     AUTO_CLOSE int mounts = error == 0 ? mountinfo_open() : error;
     if (mounts < 0) {

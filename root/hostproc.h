@@ -18,7 +18,8 @@ int hostproc_in_clone(int tree);
 int hostproc_refuse_foreign(const char *name);
 
 // Inside: -EPERM, recorded, when a procfs of the caller's own pid namespace can be seen, or one of which
-// that can't be ruled out. *any says whether there is a procfs at all.
-int hostproc_refuse(const char *root, bool *any);
+// that can't be ruled out. With `own_pids` we are the first process of a pid namespace of our own, whose procfs is
+// none of the caller's. *any says whether there is a procfs at all.
+int hostproc_refuse(const char *root, bool own_pids, bool *any);
 
 #endif

@@ -129,7 +129,7 @@ int pivot_into(struct enter *e)
         return err_at("open", "/");
     if (e->pivot != PIVOT_STACKED) {
         // With an overlay ROOT itself must not change: the directory is made in the overlay.
-        if (e->plan->overlay != OVERLAY_NONE)
+        if (e->layered)
             t.parent = e->tree;
         int error = make(&t);
         if (error < 0 && (e->plan->pivot == PIVOT_TMPDIR || !gives_way(error)))

@@ -12,11 +12,6 @@
 #define AT_RECURSIVE 0x8000
 #endif
 
-// struct mount_attr of mount_setattr(2)
-struct attributes {
-    uint64_t set, clear, propagation, userns;
-};
-
 int mount_open_tree(int dirfd, const char *path, unsigned flags)
 {
     return (int)syscall(SYS_open_tree, dirfd, path, flags);
@@ -49,9 +44,33 @@ int mount_pivot(const char *new_root, const char *put_old)
 
 int mount_setattr_of(int fd, bool recursive, uint64_t set, uint64_t propagation)
 {
-    struct attributes attributes = {.set = set, .propagation = propagation};
+    struct mount_attributes attributes = {.set = set, .propagation = propagation};
+    return mount_set_attributes(fd, recursive, &attributes);
+}
+
+int mount_set_attributes(int fd, bool recursive, const struct mount_attributes *attributes)
+{
     unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
-    return (int)syscall(SYS_mount_setattr, fd, "", flags, &attributes, sizeof(attributes));
+    return (int)syscall(SYS_mount_setattr, fd, "", flags, attributes, sizeof(*attributes));
+}
+
+static bool is_there(long result)
+{
+    return result >= 0 || (errno != ENOSYS && errno != EPERM);
+}
+
+// Each is asked what can't be done, and has to say so by another error.
+bool mount_has_new_calls(void)
+{
+    static enum { UNKNOWN, PRESENT, MISSING } state;
+    if (state == UNKNOWN) {
+        bool all = is_there(mount_open_tree(-1, "", AT_EMPTY_PATH | O_CLOEXEC)) &&
+                   is_there(mount_move(-1, -1, "", MOVE_FROM_EMPTY | MOVE_TO_EMPTY)) &&
+                   is_there(mount_fsopen(NULL)) && is_there(mount_fsconfig(-1, CONFIG_CREATE, NULL, NULL, 0)) &&
+                   is_there(mount_fsmount(-1, 0)) && is_there(mount_setattr_of(-1, false, ATTR_RDONLY, 0));
+        state = all ? PRESENT : MISSING;
+    }
+    return state == PRESENT;
 }
 
 uint64_t mount_id(int fd)

@@ -73,6 +73,7 @@ static int walk(int dir, const char *path)
 // walked. Each step up walks again from the root, so that nothing but the root's own descriptor says what is inside.
 struct walk {
     int root, here;
+    enum { FIND_DIRECTORY, FIND_ANY, MAKE_DIRECTORY, MAKE_FILE } want;
     unsigned links; // followed so far
     char done[PATH_MAX], left[PATH_MAX];
 };
@@ -135,6 +136,43 @@ static int follow(struct walk *w, const char *name)
     return start_at_root(w);
 }
 
+// The last component, which is no directory.
+static int take_file(struct walk *w, const char *name)
+{
+    int next = step(w->here, name);
+    if (next < 0)
+        return next;
+    close(w->here);
+    w->here = next;
+    return 0;
+}
+
+// What is missing on the way to what is wanted. Somebody may make it at the same moment.
+static int make(const struct walk *w, const char *name)
+{
+    bool file = w->want == MAKE_FILE && w->left[0] == '\0';
+    if (!file)
+        return mkdirat(w->here, name, 0755) == 0 || errno == EEXIST ? 0 : -errno;
+    AUTO_CLOSE int fd = openat(w->here, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    return fd >= 0 || errno == EEXIST ? 0 : -errno;
+}
+
+// 0, 1 where it was a link and `left` is what it says now, or -errno.
+static int find_component(struct walk *w, const char *name, bool no_links)
+{
+    bool makes = w->want == MAKE_DIRECTORY || w->want == MAKE_FILE;
+    bool may_be_file = w->want != FIND_DIRECTORY && w->left[0] == '\0';
+    int error = go_down(w, name);
+    if (error == -ENOENT && makes && (error = make(w, name)) == 0)
+        error = go_down(w, name);
+    if (error == -ELOOP && !no_links) {
+        error = follow(w, name);
+        if (error != -ENOTDIR)
+            return error == 0 ? 1 : error;
+    }
+    return error == -ENOTDIR && may_be_file ? take_file(w, name) : error;
+}
+
 static int take_component(struct walk *w, bool no_links)
 {
     char name[NAME_MAX + 1];
@@ -153,26 +191,22 @@ static int take_component(struct walk *w, bool no_links)
         return -ENAMETOOLONG;
     int error = -ENOTDIR;
     // What is no directory and then no link was exchanged in between, or is a file: looked at again to tell.
-    for (int tries = 0; error == -ENOTDIR && tries < AGAIN_MAX; tries++) {
-        error = go_down(w, name);
-        if (error == -ELOOP && !no_links) {
-            error = follow(w, name);
-            if (error != -ENOTDIR)
-                return error;
-        }
-    }
-    if (error < 0)
-        return error;
+    for (int tries = 0; error == -ENOTDIR && tries < AGAIN_MAX; tries++)
+        error = find_component(w, name, no_links);
+    if (error != 0)
+        return error < 0 ? error : 0;
     w->done[done] = '/';
     memcpy(w->done + done + 1, name, n + 1);
     return 0;
 }
 
-static int walk_in_root(int root, const char *path, bool no_links)
+// *deepest, where wanted: on an error the directory that the walk had come to, else -1.
+static int walk_in_root(int root, const char *path, int want, bool no_links, int *deepest)
 {
     static struct walk w; // two paths: too much for a small stack
     w.root = root;
     w.here = -1;
+    w.want = want;
     w.links = 0;
     w.done[0] = '\0';
     size_t n = strlen(path);
@@ -182,9 +216,26 @@ static int walk_in_root(int root, const char *path, bool no_links)
     int error = start_at_root(&w);
     while (error == 0 && w.left[0] != '\0')
         error = take_component(&w, no_links);
-    if (error < 0)
-        fd_auto_close(&w.here);
-    return error < 0 ? error : fd_take(&w.here);
+    if (error == 0)
+        return fd_take(&w.here);
+    if (deepest != NULL)
+        *deepest = fd_take(&w.here);
+    fd_auto_close(&w.here);
+    return error;
+}
+
+int path_open_any(int root, const char *path)
+{
+    const char *relative = *path == '\0' ? "." : path;
+    int fd = open_kernel(root, relative, 0, RESOLVE_IN_ROOT);
+    if (fd == -ENOSYS || fd == -EPERM || fd == -EAGAIN)
+        fd = walk_in_root(root, relative, FIND_ANY, false, NULL);
+    return fd;
+}
+
+int path_make(int root, const char *path, bool directory, int *deepest)
+{
+    return walk_in_root(root, path, directory ? MAKE_DIRECTORY : MAKE_FILE, false, deepest);
 }
 
 int path_open_directory(int root, const char *path, bool no_links)
@@ -193,7 +244,7 @@ int path_open_directory(int root, const char *path, bool no_links)
     uint64_t resolve = no_links ? RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS : RESOLVE_IN_ROOT;
     int fd = open_kernel(root, relative, O_DIRECTORY, resolve);
     if (fd == -ENOSYS || fd == -EPERM || fd == -EAGAIN)
-        fd = walk_in_root(root, relative, no_links);
+        fd = walk_in_root(root, relative, FIND_DIRECTORY, no_links, NULL);
     return fd;
 }
 

@@ -16,4 +16,11 @@ int path_open_beneath(int dir, const char *path);
 // refused (-ELOOP). -errno, not recorded: whoever asks knows what the path was for.
 int path_open_directory(int root, const char *path, bool no_links);
 
+// The same of any type; a last component that is a link is followed too.
+int path_open_any(int root, const char *path);
+
+// The same, and made if it is missing: a directory, or an empty file of mode 0644; what leads there, the targets of
+// dangling links too, as directories of mode 0755. On an error *deepest is the directory where it happened, or -1.
+int path_make(int root, const char *path, bool directory, int *deepest);
+
 #endif

@@ -11,13 +11,13 @@ for group; do
         build) packages="$packages gcc binutils musl-tools linux-libc-dev xz-utils"
                [ "$(uname -m)" != x86_64 ] || packages="$packages nasm" ;;
         demo)  packages="$packages busybox-static util-linux" ;;
-        bench) packages="$packages gcc libc6-dev musl-tools python3 busybox-static bubblewrap runc time
+        bench) packages="$packages gcc libc6-dev musl-tools python3 busybox-static bubblewrap runc crun time
                                    util-linux tar gzip zstd isal pigz libarchive-tools mmdebstrap e2fsprogs
                                    golang-go golang-github-docker-docker-dev" ;;
         fuzz)  packages="$packages clang libclang-rt-dev libc6-dev $libraries" ;;
         lint)  packages="$packages gcc libc6-dev $libraries clang-tidy cppcheck" ;;
         check) packages="$packages libc6-dev $libraries libcmocka-dev libseccomp-dev python3-pytest strace file git
-                                   busybox-static bubblewrap mmdebstrap uidmap util-linux libcap2-bin
+                                   busybox-static bubblewrap mmdebstrap uidmap util-linux libcap2-bin runc crun
                                    squashfs-tools e2fsprogs golang-go man-db procps
                                    golang-github-docker-docker-dev" ;;
         *) echo "test/deps.sh: unknown group \"$group\"" >&2; exit 2 ;;

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+#include "root/legacy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "sys/err.h"
+#include "sys/fd.h"
+#include "sys/mount.h"
+#include "sys/mountinfo.h"
+#include "sys/path.h"
+#include "sys/proc.h"
+#include "sys/text.h"
+
+// -- flags -------------------------------------------------------------------------------------
+
+// One attribute as mount_setattr(2), mount(2) and statfs(2) have it.
+static const struct {
+    uint64_t attribute;
+    unsigned long flag, state;
+} rows[] = {
+    {ATTR_RDONLY, MS_RDONLY, 0x1},         {ATTR_NOSUID, MS_NOSUID, 0x2},
+    {ATTR_NODEV, MS_NODEV, 0x4},           {ATTR_NOEXEC, MS_NOEXEC, 0x8},
+    {ATTR_NOATIME, MS_NOATIME, 0x400},     {ATTR_NODIRATIME, MS_NODIRATIME, 0x800},
+    {ATTR_NOSYMFOLLOW, 256, 0x2000},
+};
+enum { ROWS = sizeof(rows) / sizeof(rows[0]), STATE_RELATIME = 0x1000 };
+
+static unsigned long flags_of(uint64_t attributes)
+{
+    unsigned long flags = 0;
+    for (int i = 0; i < ROWS; i++)
+        flags |= (attributes & rows[i].attribute) != 0 ? rows[i].flag : 0;
+    if ((attributes & ATTR_ATIME) == 0)
+        flags |= MS_RELATIME;
+    return (attributes & ATTR_STRICTATIME) != 0 ? flags | MS_STRICTATIME : flags;
+}
+
+// What the mount has now: a remount must repeat it, or it is cleared, or refused where it is locked.
+static int attributes_now(int fd, uint64_t *attributes, const char *name)
+{
+    struct statvfs fs;
+    if (fstatvfs(fd, &fs) != 0)
+        return err_at("statfs", name);
+    *attributes = 0;
+    for (int i = 0; i < ROWS; i++)
+        *attributes |= (fs.f_flag & rows[i].state) != 0 ? rows[i].attribute : 0;
+    if ((*attributes & ATTR_NOATIME) == 0 && (fs.f_flag & STATE_RELATIME) == 0)
+        *attributes |= ATTR_STRICTATIME;
+    return 0;
+}
+
+// -- places ------------------------------------------------------------------------------------
+
+struct place {
+    char path[24]; // "self/fd/N", relative to the descriptor of /proc
+};
+
+static struct place place_of(int fd)
+{
+    struct place p;
+    struct text t = {p.path, sizeof(p.path), 0};
+    text_add(&t, "self/fd/");
+    text_number(&t, (unsigned)fd);
+    text_end(&t);
+    return p;
+}
+
+static int go_to_proc(void)
+{
+    if (proc_fd() < 0)
+        return proc_missing();
+    return fchdir(proc_fd()) == 0 ? 0 : err_at("fchdir", "/proc");
+}
+
+static int change(int fd, uint64_t set, uint64_t clear, const char *name)
+{
+    uint64_t now = 0;
+    int error = attributes_now(fd, &now, name);
+    uint64_t wanted = error == 0 ? (now & ~clear) | set : 0;
+    if (error < 0 || wanted == now)
+        return error;
+    if (mount(NULL, place_of(fd).path, NULL, MS_REMOUNT | MS_BIND | flags_of(wanted), NULL) == 0)
+        return 0;
+    if (errno != EPERM || (now & ~wanted) == 0)
+        return err_at("mount", name);
+    return err_because("mount", name, EPERM,
+                       "a flag of the source would have to be cleared, and is locked in this user namespace");
+}
+
+// -- mounts below ------------------------------------------------------------------------------
+
+enum { BELOW_MAX = 8192 };
+
+struct below {
+    int top;
+    const char *path;     // of `top`
+    size_t prefix;        // its length; 0 of "/"
+    uint64_t id[BELOW_MAX];
+    unsigned count;
+    uint64_t set, clear;
+};
+
+static bool is_known(const struct below *b, uint64_t id)
+{
+    for (unsigned i = 0; i < b->count; i++) {
+        if (b->id[i] == id)
+            return true;
+    }
+    return false;
+}
+
+// A mount is below when its parent is; the list need not have parents first.
+static int note_below(const struct mountinfo *m, void *context)
+{
+    struct below *b = context;
+    if (!is_known(b, m->parent) || is_known(b, m->id))
+        return 0;
+    if (b->count == BELOW_MAX)
+        return err_because("mount", m->point, E2BIG, "more than 8191 mounts below it");
+    b->id[b->count++] = m->id;
+    return 0;
+}
+
+static int change_below(const struct mountinfo *m, void *context)
+{
+    const struct below *b = context;
+    if (m->id == b->id[0] || !is_known(b, m->id))
+        return 0;
+    AUTO_CLOSE int fd = path_open_beneath(b->top, m->point + b->prefix + (m->point[b->prefix] == '/'));
+    if (fd < 0)
+        return fd;
+    // Another mount covers it: nobody reaches it.
+    return mount_id(fd) == m->id ? change(fd, b->set, b->clear, m->point) : 0;
+}
+
+static int each_mount(int (*visit)(const struct mountinfo *m, void *context), struct below *b)
+{
+    AUTO_CLOSE int mounts = mountinfo_open();
+    return mounts < 0 ? mounts : mountinfo_each(mounts, visit, b);
+}
+
+static int change_all(int fd, uint64_t set, uint64_t clear, const char *name)
+{
+    static char path[PATH_MAX];
+    static struct below b;
+    if ((set | clear) == 0)
+        return 0;
+    int error = proc_fd_path(fd, path, sizeof(path));
+    if (error < 0)
+        return error;
+    b.top = fd;
+    b.path = path;
+    b.prefix = strcmp(path, "/") == 0 ? 0 : strlen(path);
+    b.set = set;
+    b.clear = clear;
+    b.id[0] = mount_id(fd);
+    b.count = 1;
+    if (b.id[0] == 0)
+        return err_at("statx", name);
+    for (unsigned before = 0; error == 0 && before < b.count;) {
+        before = b.count;
+        error = each_mount(note_below, &b);
+    }
+    if (error == 0)
+        error = change(fd, set, clear, name);
+    return error < 0 ? error : each_mount(change_below, &b);
+}
+
+// -- all of it ---------------------------------------------------------------------------------
+
+static int propagate(int fd, uint64_t kind, bool all, const char *name)
+{
+    unsigned long flags = (unsigned long)kind | (all ? MS_REC : 0);
+    return mount(NULL, place_of(fd).path, NULL, flags, NULL) == 0 ? 0 : err_at("mount", name);
+}
+
+int legacy_set(int fd, const struct rootfs_how *how, const char *name)
+{
+    int error = go_to_proc();
+    if (error == 0 && how->propagation == MS_SHARED && !how->keep_peers)
+        error = propagate(fd, MS_SLAVE, how->propagation_all, name);
+    if (error == 0 && how->propagation != 0)
+        error = propagate(fd, how->propagation, how->propagation_all, name);
+    if (error == 0 && how->recursive)
+        error = change_all(fd, how->set_all, how->clear_all, name);
+    else if (error == 0)
+        error = change(fd, how->set_all, how->clear_all, name);
+    return error < 0 ? error : change(fd, how->set, how->clear, name);
+}
+
+// What lies there now must be what was put there: the way to it may have been exchanged.
+static int open_again(const struct enter *e, const char *name, const struct stat *expected, int covered)
+{
+    struct stat now, before;
+    AUTO_CLOSE int fd = rootfs_open(e, name);
+    if (fd < 0)
+        return err_no("open", name, -fd);
+    if (fstat(fd, &now) != 0 || fstat(covered, &before) != 0)
+        return err_at("fstat", name);
+    // A file system like sysfs is the same one wherever it is mounted; before 5.8 mounts have no number to see.
+    bool other = mount_id(fd) != mount_id(covered) || now.st_dev != before.st_dev;
+    bool same = expected != NULL ? now.st_dev == expected->st_dev && now.st_ino == expected->st_ino : other;
+    return same ? fd_take(&fd) : err_because("mount", name, ESTALE, "something else is there now");
+}
+
+int legacy_bind(struct enter *e, int source, int target, const struct rootfs_how *how, const char *name)
+{
+    struct stat st;
+    struct place from = place_of(source), to = place_of(target);
+    int error = go_to_proc();
+    if (error < 0)
+        return error;
+    if (mount(from.path, to.path, NULL, MS_BIND | (how->recursive ? MS_REC : 0), NULL) != 0)
+        return err_at("mount", name);
+    if (fstat(source, &st) != 0)
+        return err_at("fstat", name);
+    AUTO_CLOSE int top = open_again(e, name, &st, target);
+    if (top >= 0)
+        error = legacy_set(top, how, name);
+    return error < 0 ? error : fd_take(&top);
+}
+
+// Words that are flags to mount(2); they stand before all others.
+static unsigned long take_flags(const char **data)
+{
+    static const struct {
+        const char *word;
+        unsigned long flag;
+    } words[] = {{"sync", MS_SYNCHRONOUS}, {"dirsync", MS_DIRSYNC}, {"lazytime", MS_LAZYTIME}, {"mand", MS_MANDLOCK}};
+    unsigned long flags = 0;
+    for (size_t i = 0; *data != NULL && i < sizeof(words) / sizeof(words[0]); i++) {
+        size_t n = strlen(words[i].word);
+        if (strncmp(*data, words[i].word, n) != 0 || ((*data)[n] != ',' && (*data)[n] != '\0'))
+            continue;
+        flags |= words[i].flag;
+        *data += n + ((*data)[n] == ',');
+    }
+    return flags;
+}
+
+int legacy_mount(struct enter *e, const char *type, const char *source, const char *data,
+                 const struct rootfs_how *how, int target, const char *name)
+{
+    int error = go_to_proc();
+    if (error < 0)
+        return error;
+    if (strcmp(type, "proc") == 0 && plan_forks_late(e->plan))
+        return err_because("mount", name, ENOSYS, "a procfs of a joined pid namespace takes fsopen(2)");
+    unsigned long flags = flags_of(how->set | how->set_all) | take_flags(&data);
+    if (data != NULL && strlen(data) >= 4095)
+        return err_because("mount", name, E2BIG, "more than 4094 bytes of options");
+    if (mount(source != NULL ? source : type, place_of(target).path, type, flags, data) != 0)
+        return err_at("mount", name);
+    AUTO_CLOSE int top = open_again(e, name, NULL, target);
+    if (top >= 0 && how->propagation != 0)
+        error = propagate(top, how->propagation, false, name);
+    return error < 0 ? error : fd_take(&top);
+}
+
+int legacy_read_only(const struct enter *e)
+{
+    int error = go_to_proc();
+    return error < 0 ? error : change_all(e->tree, ATTR_RDONLY, 0, e->plan->root);
+}
