@@ -80,10 +80,10 @@ static int check_method(const struct plan *p)
 // Each number once; nothing that the payload gets may be a directory.
 static int check_descriptors(const struct plan *p)
 {
-    int used[PASS_FDS_MAX + 6 + JOINS_MAX], count = 0;
+    int used[PASS_FDS_MAX + 7 + JOINS_MAX], count = 0;
     const int target = p->target_by == TARGET_FD ? p->target_number : -1;
-    const int ours[] = {p->root_fd, p->status_fd, p->sync_fd, p->args_fd, p->filter_fd, target};
-    for (int i = 0; i < 6; i++) {
+    const int ours[] = {p->root_fd, p->status_fd, p->sync_fd, p->args_fd, p->filter_fd, p->config_fd, target};
+    for (int i = 0; i < 7; i++) {
         if (ours[i] >= 0)
             used[count++] = ours[i];
     }
