@@ -18,13 +18,6 @@ const char *const plan_method_names[] = {"auto", "pivot", "detached", "move", "c
                                          "joined", NULL};
 const char *const plan_pivot_names[] = {"any", "tmpdir", "stacked", NULL};
 
-// The engines' set without mknod: with no device cgroup it reads the host's disks.
-static const uint64_t default_capabilities =
-    CAPS_BIT(CAP_CHOWN) | CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_FOWNER) | CAPS_BIT(CAP_FSETID) |
-    CAPS_BIT(CAP_KILL) | CAPS_BIT(CAP_SETGID) | CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_SETPCAP) |
-    CAPS_BIT(CAP_NET_BIND_SERVICE) | CAPS_BIT(CAP_NET_RAW) | CAPS_BIT(CAP_SYS_CHROOT) |
-    CAPS_BIT(CAP_AUDIT_WRITE) | CAPS_BIT(CAP_SETFCAP);
-
 static const struct {
     int number;
     const char *name;
@@ -45,15 +38,6 @@ bool plan_forks_late(const struct plan *p)
     return (p->join_flags & CLONE_NEWPID) != 0;
 }
 
-uint64_t plan_capabilities(const struct plan *p, uint32_t uid, uint64_t held)
-{
-    uint64_t set = p->cap_drop_all  ? 0
-                   : p->cap_add_all ? held
-                   : uid == 0       ? default_capabilities & held
-                                    : 0;
-    return (set | p->cap_add) & ~p->cap_drop;
-}
-
 uint64_t plan_chroot_forbidden(void)
 {
     uint64_t set = 0;
@@ -69,7 +53,7 @@ const char *plan_forbids_chroot(const struct plan *p)
     if (p->overlay != OVERLAY_NONE)
         return "--overlay";
     for (int i = 0; i < CHROOT_FORBIDDEN; i++) {
-        if ((p->cap_add & ~p->cap_drop & CAPS_BIT(chroot_forbidden[i].number)) != 0)
+        if ((plan_named_capabilities(p) & CAPS_BIT(chroot_forbidden[i].number)) != 0)
             return chroot_forbidden[i].name;
     }
     return NULL;
@@ -128,8 +112,8 @@ static int check_descriptors(const struct plan *p)
     return 0;
 }
 
-// What a key needs to be a namespaced one; 0 for none of ours.
-static int sysctl_namespace(const char *path)
+// kernel.hostname is none of them: its place is --hostname.
+int plan_sysctl_namespace(const char *path)
 {
     static const struct {
         const char *prefix;
@@ -170,14 +154,20 @@ static bool has_odd_component(const char *path)
 
 static int check_namespaces(const struct plan *p)
 {
-    if (p->hostname != NULL && (p->unshare & CLONE_NEWUTS) == 0)
+    // Whether a joined one is another than the caller's is seen when it is opened.
+    const int own = p->unshare | p->join_flags;
+    if (p->hostname != NULL && (own & CLONE_NEWUTS) == 0)
         return plan_usage("--hostname", p->hostname, "this needs --unshare=uts");
+    if (p->domainname != NULL && (own & CLONE_NEWUTS) == 0)
+        return plan_usage("domainname", p->domainname, "this needs a uts namespace");
+    if ((p->monotonic.given || p->boottime.given) && (p->unshare & CLONE_NEWTIME) == 0)
+        return plan_usage("time offsets", NULL, "they need a new time namespace");
     for (unsigned i = 0; i < p->sysctl_count; i++) {
         const struct plan_sysctl *s = &p->sysctl[i];
-        int flag = sysctl_namespace(s->path);
+        int flag = plan_sysctl_namespace(s->path);
         if (flag == 0 || has_odd_component(s->path))
             return plan_usage("--sysctl", s->text, "not a key that belongs to a namespace");
-        if ((p->unshare & flag) == 0)
+        if ((own & flag) == 0)
             return plan_usage("--sysctl", s->text, "this needs a namespace of its own, see --unshare");
     }
     return 0;
@@ -301,6 +291,9 @@ static int check_groups(const struct plan *p, const struct caps_privilege *held)
 
 static int check_caller(struct plan *p, const struct caps_privilege *held)
 {
+    int error = plan_check_cap_sets(p);
+    if (error < 0)
+        return error;
     if (joins_userns(p))
         return 0; // the caller's ids and capabilities are nothing in there
     if (!p->has_user && !p->userns) {
@@ -313,9 +306,8 @@ static int check_caller(struct plan *p, const struct caps_privilege *held)
         plan_usage("--user", NULL, "other ids than the caller's need CAP_SETUID and CAP_SETGID");
         return -EINVAL;
     }
-    uint64_t missing = p->userns ? 0 : p->cap_add & ~p->cap_drop & ~held->permitted;
-    if (missing != 0)
-        return plan_usage("--cap-add", NULL, "the caller does not hold such a capability");
+    if (!p->userns && (error = plan_check_held(p, held)) < 0)
+        return error;
     // Without no_new_privs only CAP_SYS_ADMIN can load a filter, and the kernel checks it at that moment.
     bool admin = p->userns || (held->effective & CAPS_BIT(CAP_SYS_ADMIN)) != 0;
     if (p->new_privs && p->filter != FILTER_NONE && !admin) {
@@ -358,6 +350,8 @@ static int check_all(struct plan *p, const struct caps_privilege *held)
                       (!p->map_auto && (error = plan_decide_ids(p, held)) < 0)))
         return error;
     if ((error = check_caller(p, held)) < 0)
+        return error;
+    if ((error = plan_check_process(p)) < 0)
         return error;
     return check_groups(p, held);
 }

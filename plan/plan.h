@@ -188,8 +188,20 @@ bool plan_stays(const struct plan *p);
 // It forks as the last thing before the payload: whoever lives in a joined pid namespace sees nothing of a
 // process that is more than the payload.
 bool plan_forks_late(const struct plan *p);
-// Capabilities that the payload of uid `uid` is to hold, of those in `held`.
+// The payload's sets as they are before its execve(2), of those in `held` where nothing says which.
+void plan_cap_sets_of(const struct plan *p, uint32_t uid, uint64_t held, uint64_t sets[PLAN_CAP_SETS]);
+// Capabilities that the payload of uid `uid` is to hold, of those in `held`; of an OCI config's sets, what it may
+// come to hold by an execve(2) too: the bounding set.
 uint64_t plan_capabilities(const struct plan *p, uint32_t uid, uint64_t held);
+// Those that the plan has by their name, in any set.
+uint64_t plan_named_capabilities(const struct plan *p);
+// What the kernel would refuse of an OCI config's sets; what the caller does not hold; of what an OCI config says of
+// the process, what can't be done. All: -EINVAL, recorded.
+int plan_check_cap_sets(const struct plan *p);
+int plan_check_held(const struct plan *p, const struct caps_privilege *held);
+int plan_check_process(const struct plan *p);
+// CLONE_NEW… of the namespace that the key at `path` ("sys/…") belongs to; 0 for none.
+int plan_sysctl_namespace(const char *path);
 // Capabilities that undo a chroot.
 uint64_t plan_chroot_forbidden(void);
 // What of the plan a chroot can't give; NULL if nothing.

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "root/monitor.h"
+#include "root/process.h"
 #include "sys/err.h"
 #include "sys/start.h"
 
@@ -28,10 +29,11 @@ uint64_t become_capabilities(const struct enter *e)
     return plan_capabilities(e->plan, e->plan->uid, e->held) & allowed(e);
 }
 
-// What a set-user-ID program of the root may get, where no_new_privs is off: the set of a root payload.
-static uint64_t bounding_set(const struct enter *e)
+static void wanted_sets(const struct enter *e, uint64_t sets[PLAN_CAP_SETS])
 {
-    return (plan_capabilities(e->plan, 0, e->held) & allowed(e)) | become_capabilities(e);
+    plan_cap_sets_of(e->plan, e->plan->uid, e->held, sets);
+    for (int i = 0; i < PLAN_CAP_SETS; i++)
+        sets[i] &= allowed(e);
 }
 
 // -- the parts ---------------------------------------------------------------------------------
@@ -128,7 +130,9 @@ static int verify_ids(const struct enter *e)
             return err_because("getresuid", NULL, EPERM, "the ids are not those that were set");
     }
     // Trying to get back is the proof (setuid(2) has lied before: CVE-2013-6825 and its kin).
-    if (p->uid != 0 && (become_capabilities(e) & CAPS_BIT(CAP_SETUID)) == 0 && syscall(SYS_setresuid, 0, 0, 0) == 0)
+    uint64_t sets[PLAN_CAP_SETS];
+    wanted_sets(e, sets);
+    if (p->uid != 0 && (sets[PLAN_EFFECTIVE] & CAPS_BIT(CAP_SETUID)) == 0 && syscall(SYS_setresuid, 0, 0, 0) == 0)
         return err_because("setresuid", "0", EPERM, "root could be taken back");
     return verify_groups(e);
 }
@@ -152,11 +156,31 @@ static uint64_t for_the_filter(const struct enter *e)
     return p->new_privs && p->filter != FILTER_NONE ? CAPS_BIT(CAP_SYS_ADMIN) & e->held : 0;
 }
 
-// Capabilities of another id than 0 survive setresuid() by KEEPCAPS and execve() by the ambient set.
-static int set_capabilities(const struct enter *e, bool keep)
+// What an OCI config names is there afterwards, not only what is too much gone.
+static int set_bounding(const struct enter *e, const uint64_t sets[PLAN_CAP_SETS])
 {
-    uint64_t set = become_capabilities(e);
-    int error = caps_become(set, for_the_filter(e), e->plan->uid != 0 && set != 0);
+    uint64_t now;
+    int error = caps_lower_bounding(sets[PLAN_BOUNDING]);
+    if (error < 0 || !e->plan->has_cap_sets)
+        return error;
+    error = caps_get_bounding(&now);
+    if (error == 0 && now != sets[PLAN_BOUNDING])
+        error = err_because("prctl", "PR_CAPBSET_READ", EPERM, "the caller's own bounding set lacks a capability");
+    return error;
+}
+
+// What comes of them is execve(2)'s to say (capabilities(7)): root's permitted set is what is inheritable or
+// bounding, and all of it is effective; anybody else's is the ambient set.
+static int set_capabilities(const struct enter *e, const uint64_t sets[PLAN_CAP_SETS], bool keep)
+{
+    uint64_t besides = for_the_filter(e);
+    const struct caps_sets wanted = {
+        .permitted = sets[PLAN_PERMITTED] | besides,
+        .effective = sets[PLAN_EFFECTIVE] | besides,
+        .inheritable = sets[PLAN_INHERITABLE],
+        .ambient = sets[PLAN_AMBIENT],
+    };
+    int error = caps_become(&wanted);
     if (error == 0 && keep && prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) != 0)
         return err_at("prctl", "PR_SET_KEEPCAPS");
     return error;
@@ -199,18 +223,24 @@ int become_filtered(const struct become_filter *filter)
 int become_payload(const struct enter *e)
 {
     const struct plan *p = e->plan;
+    uint64_t sets[PLAN_CAP_SETS];
+    wanted_sets(e, sets);
     int error = set_limits(p);
+    if (error == 0)
+        error = process_become(p);
     if (error < 0)
         return error;
     if (!p->new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return err_at("prctl", "PR_SET_NO_NEW_PRIVS");
-    error = caps_lower_bounding(bounding_set(e));
+    error = set_bounding(e, sets);
     if (error < 0)
         return error;
-    bool keep = p->uid != 0 && (become_capabilities(e) | for_the_filter(e)) != 0;
+    // Through the change of ids: the inheritable set can be filled from the permitted one alone.
+    uint64_t needed = sets[PLAN_PERMITTED] | sets[PLAN_INHERITABLE] | for_the_filter(e);
+    bool keep = p->uid != 0 && needed != 0;
     if (keep && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0)
         return err_at("prctl", "PR_SET_KEEPCAPS");
-    if ((error = set_ids(e)) < 0 || (error = set_capabilities(e, keep)) < 0 || (error = verify_ids(e)) < 0 ||
+    if ((error = set_ids(e)) < 0 || (error = set_capabilities(e, sets, keep)) < 0 || (error = verify_ids(e)) < 0 ||
         (error = verify_no_new_privs(p)) < 0)
         return error;
     return die_with_parent(p);

@@ -13,8 +13,10 @@
 #include "root/join.h"
 #include "root/legacy.h"
 #include "root/monitor.h"
+#include "root/process.h"
 #include "root/rootfs.h"
 #include "root/seal.h"
+#include "root/settings.h"
 #include "sys/err.h"
 #include "sys/fd.h"
 #include "sys/mount.h"
@@ -120,22 +122,6 @@ static int loopback(struct enter *e)
 {
     (void)e;
     return ns_loopback_up();
-}
-
-static int set_hostname(struct enter *e)
-{
-    const char *name = e->plan->hostname;
-    return sethostname(name, strlen(name)) == 0 ? 0 : err_at("sethostname", name);
-}
-
-static int set_sysctls(struct enter *e)
-{
-    for (unsigned i = 0; i < e->plan->sysctl_count; i++) {
-        int error = proc_write(e->plan->sysctl[i].path, e->plan->sysctl[i].value);
-        if (error < 0)
-            return error;
-    }
-    return 0;
 }
 
 // Waits with the caller's signal mask: who sends SIGTERM meanwhile means it.
@@ -327,6 +313,21 @@ static bool wants_hostname(const struct plan *p)
     return p->hostname != NULL;
 }
 
+static bool wants_domainname(const struct plan *p)
+{
+    return p->domainname != NULL;
+}
+
+static bool wants_oom_score(const struct plan *p)
+{
+    return p->process.has_oom_score_adj;
+}
+
+static bool wants_time_offsets(const struct plan *p)
+{
+    return p->monotonic.given || p->boottime.given;
+}
+
 static bool wants_sysctls(const struct plan *p)
 {
     return p->sysctl_count > 0;
@@ -350,6 +351,8 @@ static const struct step {
     int (*run)(struct enter *e);
     bool set_uid;
 } steps[] = {
+    // Before anything makes this process not dumpable, or takes the right to lower it (CAP_SYS_RESOURCE).
+    {"oom-score", wants_oom_score, process_oom_score, false},
     // By path or by process, all before the first is entered.
     {"open-join", wants_join, join_open, false},
     // Before the working directory changes: relative paths are the caller's.
@@ -367,6 +370,8 @@ static const struct step {
     {"unshare", always, enter_unshare, true},
     // Before any mount: only a mapped id can own files.
     {"write-maps", wants_userns, userns_write_maps, false},
+    // Once a process is in the namespace the kernel takes none.
+    {"time-offsets", wants_time_offsets, settings_time_offsets, false},
     // A new pid or time namespace holds children only; the mounts below are the child's work. Into a joined
     // pid namespace the body forks.
     {"fork", forks_early, fork_monitor, true},
@@ -376,9 +381,10 @@ static const struct step {
     // In the child: a procfs is that of the pid namespace of who mounts it.
     {"mount", wants_rootfs, rootfs_mount_all, false},
     {"loopback", wants_loopback, loopback, true},
-    {"hostname", wants_hostname, set_hostname, false},
+    {"hostname", wants_hostname, settings_hostname, false},
+    {"domainname", wants_domainname, settings_domainname, false},
     // While the host's /proc is still there.
-    {"sysctl", wants_sysctls, set_sysctls, false},
+    {"sysctl", wants_sysctls, settings_sysctls, false},
     {"mounts-ready", always, wait_for_parent, true},
     // They may add to the root still, by the host's paths.
     {"hooks", wants_hooks, run_hooks, false},

@@ -93,15 +93,11 @@ static int bind_copy(struct enter *e, const struct plan_mount *m, int source, in
 static int attach_source(struct enter *e, const struct plan_mount *m, int source, bool detached, int target)
 {
     struct rootfs_how how = source_how(e->plan, m);
-    int error = detached ? rootfs_attach(e, source, target, m->target) : 0;
-    if (error < 0)
-        return error;
-    AUTO_CLOSE int mount = detached ? fcntl(source, F_DUPFD_CLOEXEC, 3) : rootfs_bind(e, source, target, &how, m->target);
-    if (mount < 0)
-        return detached ? err_at("fcntl", m->target) : mount;
-    if (!m->overlay)
-        return 0;
-    AUTO_CLOSE int layer = layer_cover_by_tmpfs(mount, m->target, LAYER_READ_ONLY);
+    int mount = detached ? rootfs_attach(e, source, target, m->target) : rootfs_bind(e, source, target, &how, m->target);
+    AUTO_CLOSE int bound = detached ? -1 : mount;
+    if (mount < 0 || !m->overlay)
+        return mount < 0 ? mount : 0;
+    AUTO_CLOSE int layer = layer_cover_by_tmpfs(detached ? source : bound, m->target, LAYER_READ_ONLY);
     how = (struct rootfs_how){.set = m->set, .clear = m->clear};
     return layer < 0 ? layer : rootfs_set(e, layer, &how, m->target);
 }

@@ -37,10 +37,10 @@ static bool is_proc_root(int fd)
 // plan's own words have to do.
 static int find_path(const struct enter *e, const struct plan_mount *m, int target, char *path)
 {
-    static char root[PATH_MAX];
+    static char root[PATH_MAX]; // the same for all, whatever covers it by now
     if (proc_fd() < 0)
         return rootfs_clean(m->target, path, PATH_MAX) ? 0 : err_no("open", m->target, ENAMETOOLONG);
-    int error = proc_fd_path(e->tree, root, sizeof(root));
+    int error = root[0] == '\0' ? proc_fd_path(e->tree, root, sizeof(root)) : 0;
     if (error == 0)
         error = proc_fd_path(target, path, PATH_MAX);
     if (error < 0)

@@ -37,17 +37,29 @@ static bool is_past_last(int cap)
     return errno == EINVAL && cap > CAP_AUDIT_READ;
 }
 
-static int ambient_set(uint64_t *bits)
+// One prctl(2) a capability: `option`, and with it `what` where the number is its second argument.
+static int read_set(uint64_t *bits, int option, unsigned long what, const char *name)
 {
+    bool second = option == PR_CAP_AMBIENT;
     *bits = 0;
-    for (int cap = 0; cap < 64; cap++) {
-        int got = prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0);
+    for (unsigned long cap = 0; cap < 64; cap++) {
+        int got = prctl(option, second ? what : cap, second ? cap : 0, 0, 0);
         if (got < 0)
-            return is_past_last(cap) ? 0 : err_at("prctl", "PR_CAP_AMBIENT");
+            return is_past_last((int)cap) ? 0 : err_at("prctl", name);
         if (got == 1)
             *bits |= CAPS_BIT(cap);
     }
     return 0;
+}
+
+static int ambient_set(uint64_t *bits)
+{
+    return read_set(bits, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, "PR_CAP_AMBIENT");
+}
+
+int caps_get_bounding(uint64_t *bounding)
+{
+    return read_set(bounding, PR_CAPBSET_READ, 0, "PR_CAPBSET_READ");
 }
 
 int caps_record(struct caps_privilege *held)
@@ -135,8 +147,11 @@ static void stage(capng_type_t type, uint64_t set)
     }
 }
 
-static int raise_ambient(uint64_t set)
+// The kernel keeps the ambient set within the inheritable one; what a caller left in there must not stay.
+static int replace_ambient(uint64_t set)
 {
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
+        return err_at("prctl", "PR_CAP_AMBIENT");
     for (int cap = 0; cap < 64; cap++) {
         if ((set & CAPS_BIT(cap)) != 0 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) != 0)
             return err_at("prctl", "PR_CAP_AMBIENT");
@@ -148,21 +163,21 @@ static int raise_ambient(uint64_t set)
     return now == set ? 0 : err_because("prctl", "PR_CAP_AMBIENT", EPERM, "the set is another");
 }
 
-int caps_become(uint64_t set, uint64_t besides, bool ambient)
+int caps_become(const struct caps_sets *wanted)
 {
-    uint64_t sets[3], now = set | besides, handed_on = ambient ? set : 0;
+    uint64_t sets[3];
     capng_clear(CAPNG_SELECT_CAPS);
-    stage((capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED), now);
-    stage(CAPNG_INHERITABLE, handed_on);
+    stage(CAPNG_EFFECTIVE, wanted->effective);
+    stage(CAPNG_PERMITTED, wanted->permitted);
+    stage(CAPNG_INHERITABLE, wanted->inheritable);
     if (capng_apply(CAPNG_SELECT_CAPS) != 0)
         return err_at("capset", NULL);
     int error = caps_get(sets);
     if (error < 0)
         return error;
-    if (sets[0] != now || sets[1] != now || sets[2] != handed_on)
+    if (sets[0] != wanted->effective || sets[1] != wanted->permitted || sets[2] != wanted->inheritable)
         return err_because("capget", NULL, EPERM, "the capabilities are not those that were set");
-    // The kernel keeps the ambient set within the inheritable one: without that there is none.
-    return ambient ? raise_ambient(set) : 0;
+    return wanted->inheritable != 0 ? replace_ambient(wanted->ambient) : 0;
 }
 
 int caps_limit(uint64_t set)

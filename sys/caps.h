@@ -37,9 +37,15 @@ const char *caps_name(int number);
 // Lowers the bounding set to `bounding`, while CAP_SETPCAP is effective. -EPERM, recorded, if it is not.
 int caps_lower_bounding(uint64_t bounding);
 
-// Makes permitted and effective `set`; inheritable and ambient too when `ambient`, else empty. Those of `besides` are
-// permitted and effective only, so that execve(2) takes them. Verifies each by reading it back. -errno, recorded.
-int caps_become(uint64_t set, uint64_t besides, bool ambient);
+// The bounding set, by prctl(2). -errno, recorded.
+int caps_get_bounding(uint64_t *bounding);
+
+struct caps_sets {
+    uint64_t permitted, effective, inheritable, ambient;
+};
+
+// Gives this process these sets and verifies each by reading it back. -errno, recorded.
+int caps_become(const struct caps_sets *wanted);
 
 // Drops all but `set` from effective and permitted of the calling process; inheritable and ambient too.
 int caps_limit(uint64_t set);

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,16 +22,59 @@ int spawn_wait(pid_t pid, int *status)
     return got == pid ? 0 : err_at("waitpid", NULL);
 }
 
-static _Noreturn void become(char *const argv[], int output)
+// Of a parent in another pid namespace the number is 0.
+static int die_with(pid_t parent)
 {
-    static const int keep[] = {0, 1, 2};
-    char *const environment[] = {NULL};
-    if (output >= 0 && dup2(output, STDOUT_FILENO) < 0)
-        _exit(EXIT_NOT_RUN);
-    if (fd_close_all_but(keep, 3, proc_fd()) < 0 || start_restore() < 0)
-        _exit(EXIT_NOT_RUN);
-    execve(argv[0], argv, environment);
-    _exit(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUN);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+        return -1;
+    pid_t now = getppid();
+    return now == parent || now == 0 ? 0 : -1;
+}
+
+static int prepare(const struct spawn *s, int failure, pid_t parent)
+{
+    int keep[] = {0, 1, 2, failure};
+    if (s->input >= 0 && dup2(s->input, STDIN_FILENO) < 0)
+        return -1;
+    if (s->output >= 0 && dup2(s->output, STDOUT_FILENO) < 0)
+        return -1;
+    if (s->hook && (die_with(parent) < 0 || chdir("/") != 0))
+        return -1;
+    return fd_close_all_but(keep, 4, proc_fd()) < 0 || start_restore() < 0 ? -1 : 0;
+}
+
+// `failure` is a pipe that the execve closes.
+static _Noreturn void become(const struct spawn *s, int failure, pid_t parent)
+{
+    static char *const none[] = {NULL};
+    if (prepare(s, failure, parent) == 0)
+        execve(s->path, s->argv, s->environment != NULL ? s->environment : none);
+    int number = errno;
+    ssize_t n = write(failure, &number, sizeof(number));
+    _exit(n == (ssize_t)sizeof(number) ? EXIT_NOT_RUN : EXIT_HELPER);
+}
+
+pid_t spawn_start(const struct spawn *s)
+{
+    int ends[2], number, status;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return err_at("pipe2", NULL);
+    AUTO_CLOSE int from = ends[0];
+    AUTO_CLOSE int to = ends[1];
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid < 0)
+        return err_at("fork", s->path);
+    if (pid == 0)
+        become(s, to, parent);
+    fd_auto_close(&to);
+    ssize_t n = fd_read_all(from, &number, sizeof(number), s->path);
+    if (n == 0)
+        return pid;
+    int error = spawn_wait(pid, &status);
+    if (n < 0 || error < 0)
+        return n < 0 ? (pid_t)n : error;
+    return err_no("execve", s->path, n == (ssize_t)sizeof(number) ? number : EIO);
 }
 
 int spawn_program(char *const argv[], char *output, size_t size)
@@ -39,11 +84,9 @@ int spawn_program(char *const argv[], char *output, size_t size)
         return err_at("pipe2", NULL);
     AUTO_CLOSE int from = ends[0];
     AUTO_CLOSE int to = ends[1];
-    pid_t pid = fork();
+    pid_t pid = spawn_start(&(struct spawn){.path = argv[0], .argv = argv, .input = -1, .output = to});
     if (pid < 0)
-        return err_at("fork", argv[0]);
-    if (pid == 0)
-        become(argv, to);
+        return pid;
     fd_auto_close(&to);
     ssize_t n = output != NULL ? fd_read_all(from, output, size - 1, argv[0]) : 0;
     fd_auto_close(&from);
@@ -53,9 +96,5 @@ int spawn_program(char *const argv[], char *output, size_t size)
         return error < 0 ? error : (int)n;
     if (output != NULL)
         output[n] = '\0';
-    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NOT_FOUND)
-        return err_no("execve", argv[0], ENOENT);
-    if (status != 0)
-        return err_because(argv[0], NULL, EPERM, "it failed");
-    return 0;
+    return status == 0 ? 0 : err_because(argv[0], NULL, EPERM, "it failed");
 }

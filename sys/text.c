@@ -23,6 +23,13 @@ void text_number(struct text *t, uint64_t n)
     text_add(t, digits + at);
 }
 
+void text_signed(struct text *t, int64_t n)
+{
+    if (n < 0)
+        text_add(t, "-");
+    text_number(t, n < 0 ? -(uint64_t)n : (uint64_t)n);
+}
+
 bool text_end(struct text *t)
 {
     bool fits = t->length < t->size;

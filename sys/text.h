@@ -16,6 +16,7 @@ struct text {
 
 void text_add(struct text *t, const char *s);
 void text_number(struct text *t, uint64_t n);
+void text_signed(struct text *t, int64_t n);
 // Ends it with a NUL byte; false if it did not fit.
 bool text_end(struct text *t);
 
