@@ -97,11 +97,21 @@ static void what_the_kernel_would_refuse(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         clear(state);
         plan.has_cap_sets = true;
+        plan.uid = 1000;
         memcpy(plan.cap_sets, rows[i].sets, sizeof(plan.cap_sets));
         assert_int_equal(plan_check_cap_sets(&plan), rows[i].result);
         plan.has_cap_sets = false;
         assert_int_equal(plan_check_cap_sets(&plan), 0);
     }
+}
+
+// As `runc spec` writes it.
+static void an_ambient_set_that_root_has_anyway(void **state)
+{
+    clear(state);
+    say(end, end, 0, end, end);
+    assert_int_equal(plan_check_cap_sets(&plan), 0);
+    expect(0, ~UINT64_C(0), (uint64_t[]){end, end, 0, end, 0});
 }
 
 static void what_the_caller_lacks(void **state)
@@ -152,6 +162,7 @@ int main(void)
         cmocka_unit_test(of_a_config_as_they_are),
         cmocka_unit_test(options_change_all_of_a_config),
         cmocka_unit_test(what_the_kernel_would_refuse),
+        cmocka_unit_test(an_ambient_set_that_root_has_anyway),
         cmocka_unit_test(what_the_caller_lacks),
         cmocka_unit_test(schedulers_and_a_fork),
         cmocka_unit_test(two_domain_names),
