@@ -200,7 +200,7 @@ int dev_mount(struct enter *e, const struct plan_mount *m, int target)
     char data[PATH_MAX];
     bool console;
     uint64_t set = m->set | m->set_all;
-    bool read_only = (set & ATTR_RDONLY) != 0 || m->weak_ro;
+    bool read_only = (set & ATTR_RDONLY) != 0;
     uint64_t own = (m->clear & ATTR_NOSUID) != 0 ? 0 : ATTR_NOSUID;
     if ((m->clear & ATTR_ATIME) == 0)
         own |= ATTR_STRICTATIME;

@@ -86,6 +86,8 @@ static bool parse_line(char *line, struct mountinfo *m)
         word = next_word(&line);
     }
     char *type = next_word(&line);
+    (void)next_word(&line); // the source, which can be anything
+    char *features = next_word(&line);
     if (type == NULL || !num_decimal(id, UINT64_MAX, &m->id) ||
         !num_decimal(parent, UINT64_MAX, &m->parent) || !parse_device(device, m))
         return false;
@@ -93,6 +95,7 @@ static bool parse_line(char *line, struct mountinfo *m)
     m->point = unescape(point);
     m->options = options;
     m->type = type;
+    m->features = features != NULL ? features : "";
     return true;
 }
 

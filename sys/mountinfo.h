@@ -15,6 +15,7 @@ struct mountinfo {
     const char *point;   // where, below the root of the process; octal escapes undone
     const char *options; // of the mount: "rw,nosuid,…"
     const char *type;
+    const char *features; // the file system's own options: "rw,cpu,cpuacct"
     bool unbindable, shared; // of its optional fields
 };
 

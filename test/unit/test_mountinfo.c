@@ -13,15 +13,15 @@ enum { LINE_BYTES = 64 * 1024, MOUNTS = 8, STRING = 128 };
 static struct {
     unsigned count;
     struct mountinfo mount[MOUNTS];
-    char text[MOUNTS][4][STRING]; // the strings are valid during the call only
+    char text[MOUNTS][5][STRING]; // the strings are valid during the call only
 } seen;
 
 static int remember(const struct mountinfo *m, void *context)
 {
-    const char *const strings[] = {m->root, m->point, m->options, m->type};
+    const char *const strings[] = {m->root, m->point, m->options, m->type, m->features};
     (void)context;
     assert_true(seen.count < MOUNTS);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         assert_true(strlen(strings[i]) < STRING);
         strcpy(seen.text[seen.count][i], strings[i]);
     }
@@ -65,11 +65,15 @@ static void fields_are_taken_apart(void **state)
         "18446744073709551615 2147483648 4294967295:0 net:[4026531840] /n rw,nosuid - nsfs nsfs "
         "rw\n"
         "7 7 8:1 / /a rw shared:1 master:2 propagate_from:3 unbindable new:4 - fuse.x x rw\n"
-        "8 7 8:1 / /b rw  - cut\n";
+        "8 7 8:1 / /b rw  - cut\n"
+        "9 7 0:30 / /c rw - cgroup  rw,cpu,cpuacct\n"; // a source may be empty
     (void)state;
 
     assert_int_equal(read_bytes(text, sizeof(text) - 1), 0);
-    assert_int_equal(seen.count, 5);
+    assert_int_equal(seen.count, 6);
+    assert_string_equal(seen.text[0][4], "rw,errors=continue");
+    assert_string_equal(seen.text[4][4], "");
+    assert_string_equal(seen.text[5][4], "rw,cpu,cpuacct");
     assert_strings(0, "/mnt1", "/mnt2", "rw,noatime", "ext3");
     assert_strings(1, "/", "/", "ro", "tmpfs");
     assert_strings(2, "net:[4026531840]", "/n", "rw,nosuid", "nsfs");
