@@ -3,11 +3,9 @@
 // mounts of an OCI config.
 #include <errno.h>
 #include <limits.h>
-#include <linux/mount.h>
-#include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "plan/mount_words.h"
 #include "plan/oci_parts.h"
 
 enum { DESTINATION, SOURCE, TYPE, OPTIONS, USERS, GROUPS };
@@ -29,55 +27,26 @@ struct taking {
 
 // -- options -----------------------------------------------------------------------------------
 
-static const struct {
-    const char *word;
-    uint64_t set, clear;
-} stand_in[] = {
-    {"ro", MOUNT_ATTR_RDONLY, 0}, {"rw", 0, MOUNT_ATTR_RDONLY}, {"nosuid", MOUNT_ATTR_NOSUID, 0},
-    {"nodev", MOUNT_ATTR_NODEV, 0}, {"noexec", MOUNT_ATTR_NOEXEC, 0}, {"bind", 0, 0}, {"rbind", 0, 0},
-    {"relatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME}, {"strictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME},
-};
-static const char *mount_word(struct plan_mount *m, const char *word, size_t n, bool weak)
-{
-    (void)weak;
-    for (size_t i = 0; i < sizeof(stand_in) / sizeof(stand_in[0]); i++) {
-        if (strcmp(stand_in[i].word, word) == 0) {
-            m->set |= stand_in[i].set;
-            m->clear |= stand_in[i].clear;
-            return NULL;
-        }
-    }
-    size_t old = m->data != NULL ? strlen(m->data) : 0;
-    char *data = malloc(old + n + 2);
-    if (data == NULL)
-        return "no memory";
-    memcpy(data, m->data != NULL ? m->data : "", old);
-    data[old] = ',';
-    memcpy(data + old + (old > 0), word, n + 1);
-    m->data = data;
-    return NULL;
-}
+enum { WORDS_MAX = 1024 };
 
 static int take_option(void *to, const json_t *value)
 {
-    struct plan_mount *m = to;
-    if (!oci_is_string(value))
-        return oci_no(NULL, "not a string", NULL);
-    const char *word = json_string_value(value);
-    const char *no = mount_word(m, word, strlen(word), false);
-    return no == NULL ? 0 : oci_no(NULL, no, word);
+    static const char *const reasons[] = {
+        [MOUNT_WORD_NO_MEMORY] = "no memory for ",
+        [MOUNT_WORD_IVERSION] = "not carried out: ",
+        [MOUNT_WORD_MAPS] = "maps are in uidMappings and gidMappings, not in ",
+    };
+    if (!oci_is_string(value) || json_string_length(value) == 0)
+        return oci_no(NULL, "not a string, or empty", NULL);
+    enum mount_word_result result = mount_word(to, json_string_value(value), json_string_length(value));
+    return result == MOUNT_WORD_OK ? 0 : oci_no(NULL, reasons[result], json_string_value(value));
 }
 
-static bool is_bind(const json_t *options, bool *recursive)
+static int take_options(struct plan_mount *m, const json_t *options)
 {
-    static const char *const words[] = {"bind", "rbind", NULL};
-    bool bind = false;
-    for (size_t i = 0; i < json_array_size(options); i++) {
-        int word = oci_find(words, json_array_get(options, i));
-        bind |= word >= 0;
-        *recursive |= word == 1;
-    }
-    return bind;
+    if (json_array_size(options) > WORDS_MAX)
+        return oci_no("options", "more than 1024", NULL);
+    return oci_each("options", options, take_option, m);
 }
 
 // -- places ------------------------------------------------------------------------------------
@@ -126,15 +95,27 @@ static int take_destination(struct plan_mount *m, const json_t *value)
 
 static int take_type(struct plan_mount *m, const json_t *value)
 {
+    m->type = MOUNT_BIND; // a dummy, of a bind and of a remount
+    if (m->bind_word || m->remount)
+        return 0;
     if (value == NULL)
         return oci_no("type", "missing, and there is neither bind nor rbind in options", NULL);
     int type = oci_find(plan_mount_types, value);
-    // Of these the first needs an option, and the second is our own word for something else than the kernel's.
-    if (type < 0 || type == MOUNT_BIND || type == MOUNT_DEVTMPFS)
-        return oci_no("type", type == MOUNT_BIND ? "neither bind nor rbind is in options" : "not carried out: ",
-                      type == MOUNT_BIND ? NULL : json_string_value(value));
+    if (type == MOUNT_BIND)
+        return oci_no("type", "there is neither bind nor rbind in options", NULL);
+    // The latter is our own word for something else than the kernel's.
+    if (type < 0 || type == MOUNT_DEVTMPFS)
+        return oci_no("type", "not carried out: ", json_string_value(value));
     m->type = (enum plan_mount_type)type;
     return 0;
+}
+
+static int take_source(const struct oci_config *c, struct plan_mount *m, const json_t *value)
+{
+    m->source = oci_text(value); // of a file system: a word
+    if (m->type != MOUNT_BIND || m->remount)
+        return 0;
+    return value != NULL ? oci_host_path(c, "source", value, &m->source) : oci_no("source", "missing", NULL);
 }
 
 static int take_mappings(struct plan_mount *m, const json_t *users, const json_t *groups)
@@ -164,20 +145,16 @@ static int take_mount(void *to, const json_t *object)
     if (error < 0 || (error = take_destination(m, field[DESTINATION])) < 0)
         return error;
     m->fd = -1;
-    bool bind = is_bind(field[OPTIONS], &m->recursive); // its type is a dummy then
-    m->type = MOUNT_BIND;
-    if (!bind && (error = take_type(m, field[TYPE])) < 0)
+    if ((error = take_options(m, field[OPTIONS])) < 0 || (error = take_type(m, field[TYPE])) < 0 ||
+        (error = take_source(t->config, m, field[SOURCE])) < 0 ||
+        (error = take_mappings(m, field[USERS], field[GROUPS])) < 0)
         return error;
-    m->source = oci_text(field[SOURCE]);
-    if (bind && field[SOURCE] == NULL)
-        return oci_no("source", "missing", NULL);
-    if (bind && (error = oci_host_path(t->config, "source", field[SOURCE], &m->source)) < 0)
-        return error;
-    if ((error = oci_each("options", field[OPTIONS], take_option, m)) < 0)
-        return error;
-    t->covers_dev |= bind && is_place(m->target, "dev");
+    const char *conflict = mount_words_conflict(m);
+    if (conflict != NULL)
+        return oci_no("options", conflict, NULL);
+    t->covers_dev |= m->type == MOUNT_BIND && is_place(m->target, "dev");
     t->mount++;
-    return take_mappings(m, field[USERS], field[GROUPS]);
+    return 0;
 }
 
 // The nodes of /dev are made last, in whatever is mounted there; but not in a directory of the host.
