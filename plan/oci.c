@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,20 +13,47 @@
 #include "sys/num.h"
 #include "sys/source.h"
 
+// What the plan points into: kept until another config is read, that is, as long as the process.
 static struct {
     char *text; // of fd:N
     size_t size;
-    json_t *tree; // never released: the plan's strings are in it
+    json_t *tree;
+    struct block {
+        struct block *next;
+        max_align_t data[];
+    } *blocks;
 } config;
+
+static void forget(void)
+{
+    for (struct block *next; config.blocks != NULL; config.blocks = next) {
+        next = config.blocks->next;
+        free(config.blocks);
+    }
+    json_decref(config.tree);
+    config.tree = NULL;
+}
 
 // -- what several parts have -------------------------------------------------------------------
 
 void *oci_memory(size_t count, size_t size)
 {
-    void *memory = calloc(count > 0 ? count : 1, size);
-    if (memory == NULL)
+    struct block *block = calloc(1, sizeof(*block) + count * size); // a config has 1 MiB: no overflow
+    if (block == NULL) {
         oci_no(NULL, "no memory", NULL);
-    return memory;
+        return NULL;
+    }
+    block->next = config.blocks;
+    config.blocks = block;
+    return block->data;
+}
+
+void *oci_table(size_t count, size_t size)
+{
+    void *table = calloc(count > 0 ? count : 1, size);
+    if (table == NULL)
+        oci_no(NULL, "no memory", NULL);
+    return table;
 }
 
 const char *oci_text(const json_t *value)
@@ -194,8 +222,7 @@ int oci_config_compile(struct plan *p, const char *text, size_t size, const char
 {
     struct oci_config c = {.plan = p, .directory = directory};
     oci_start("config", p->config, NULL);
-    json_decref(config.tree);
-    config.tree = NULL;
+    forget();
     int error = oci_parse(text, size, &config.tree);
     return error < 0 ? error : take_all(&c, config.tree);
 }

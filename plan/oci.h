@@ -8,7 +8,7 @@
 #include "plan/plan.h"
 
 // --config=FILE|fd:N. Reads and compiles it; options are applied after it. -errno, recorded, with line and column or
-// the name of the field. The plan points into what was read, which lives as long as the process.
+// the name of the field. The plan points into what was read, which is kept until another config is compiled.
 int oci_config_take(struct plan *p, const char *option, const char *value);
 
 // What was read from fd:N, for running this program again; NULL if nothing was.

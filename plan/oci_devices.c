@@ -90,7 +90,7 @@ int oci_take_devices(struct oci_config *c, const json_t *list)
         return 0;
     if (count > DEVICES_MAX)
         return oci_no("devices", "more than 1024", NULL);
-    r->device = oci_memory(count, sizeof(*r->device));
+    r->device = oci_table(count, sizeof(*r->device));
     r->device_room = (unsigned)count;
     return r->device != NULL ? oci_each("devices", list, take_device, r) : -ENOMEM;
 }

@@ -41,10 +41,7 @@ static int check_hook(void *to, const json_t *object)
 {
     (void)to;
     struct plan_hook hook = {0};
-    int error = take_hook(&hook, object);
-    free(hook.arguments);
-    free(hook.environment);
-    return error;
+    return take_hook(&hook, object);
 }
 
 static int add_hook(void *to, const json_t *object)

@@ -37,7 +37,7 @@ static int take_paths(const char *name, const json_t *list, const char ***to, un
     if (json_array_size(list) > HIDDEN_MAX)
         return oci_no(name, "more than 4096 paths", NULL);
     *room = (unsigned)json_array_size(list);
-    p.path = oci_memory(*room, sizeof(*p.path));
+    p.path = oci_table(*room, sizeof(*p.path));
     if (p.path == NULL)
         return -ENOMEM;
     int error = oci_each(name, list, take_path, &p);

@@ -164,12 +164,12 @@ int oci_take_mounts(struct oci_config *c, const json_t *list)
     size_t count = json_array_size(list);
     if (count > MOUNTS_MAX)
         return oci_no("mounts", "more than 4096", NULL);
-    r->mount = oci_memory(count, sizeof(*r->mount));
+    r->mount = oci_table(count, sizeof(*r->mount));
     if (r->mount == NULL)
         return -ENOMEM;
+    r->mount_count = r->mount_room = (unsigned)count;
     struct taking t = {c, r->mount, false};
     int error = oci_each("mounts", list, take_mount, &t);
-    r->mount_count = r->mount_room = (unsigned)count;
     r->config_dev = c->plan->method != METHOD_CHROOT && !t.covers_dev;
     return error;
 }

@@ -33,12 +33,14 @@ int oci_take_hooks(struct oci_config *c, const json_t *hooks);
 int oci_path(const char *name, const json_t *value, const char **path);
 // The same, or one relative to the config's directory, made absolute enough: never "fd:N".
 int oci_host_path(const struct oci_config *c, const char *name, const json_t *value, const char **path);
-// The strings of the array NAME, NULL-terminated, in memory that lives as long as the process.
+// The strings of the array NAME, NULL-terminated,, kept as the config is.
 int oci_strings(const char *name, const json_t *array, size_t max, char ***strings);
 // A map: containerID, hostID, size.
 int oci_id_maps(const char *name, const json_t *list, struct id_maps *maps);
-// Zeroed memory that lives as long as the process; NULL: recorded.
+// Zeroed memory that is kept as the config is; NULL: recorded.
 void *oci_memory(size_t count, size_t size);
+// The same by calloc(3), for a table of the plan that options make longer.
+void *oci_table(size_t count, size_t size);
 // The value of an optional string: NULL where it is empty or not there.
 const char *oci_text(const json_t *value);
 

@@ -2,7 +2,6 @@
 //
 // `process` of an OCI config, but for what the kernel is told of it as a process.
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "plan/limits.h"
@@ -165,7 +164,7 @@ static int take_environment(struct plan *p, const json_t *list)
     if (error < 0)
         return error;
     p->env_room = (unsigned)json_array_size(list) + 1;
-    p->env = oci_memory(p->env_room, sizeof(*p->env));
+    p->env = oci_table(p->env_room, sizeof(*p->env));
     if (p->env == NULL)
         return -ENOMEM;
     p->env_count = 0;
@@ -177,7 +176,6 @@ static int take_environment(struct plan *p, const json_t *list)
         p->env[p->env_count++] = (struct plan_env){ENV_SET, words[i]};
         oci_leave();
     }
-    free(words);
     return 0;
 }
 
