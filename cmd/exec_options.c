@@ -9,6 +9,7 @@
 #include "cmd/exec.h"
 #include "cmd/join_options.h"
 #include "cmd/limits.h"
+#include "plan/mountspec.h"
 #include "sys/num.h"
 #include "sys/ns.h"
 #include "sys/fd.h"
@@ -221,6 +222,7 @@ TAKE_FLAG(take_init, init)
 TAKE_FLAG(take_new_session, new_session)
 TAKE_FLAG(take_allow_host_proc, allow_host_proc)
 TAKE_FLAG(take_dry_run, dry_run)
+TAKE_FLAG(take_default_mounts, rootfs.default_mounts)
 #undef TAKE_FLAG
 
 static int take_pass_fd(struct plan *p, const char *option, const char *value)
@@ -238,6 +240,14 @@ const struct option_row exec_options[] = {
     {"--pivot", "PLACE", options_pivot, "where the old root goes: tmpdir or stacked"},
     {"--ro", NULL, take_read_only, "the root is read-only, submounts included"},
     {"--overlay", "tmpfs|UPPER:WORK", take_overlay, "writes go to a tmpfs or to UPPER"},
+    {"--mount", "type=T,src=S,dst=D[,OPTION]...", mountspec_mount, "mount in the root; done in the order given (repeatable)"},
+    {"--volume", "SRC:DST[:OPTIONS]", mountspec_volume, "bind SRC, read-write unless ro (repeatable)"},
+    {"--tmpfs", "DST[:OPTIONS]", mountspec_tmpfs, "mount a tmpfs (repeatable)"},
+    {"--device", "SRC[:DST]", mountspec_device, "make a device of the host available (repeatable)"},
+    {"--default-mounts", NULL, take_default_mounts, "/proc, /sys, /dev and what belongs to them, as engines have it"},
+    {"--mask", "PATH|none", mountspec_mask, "hide what is at PATH (repeatable)"},
+    {"--ro-path", "PATH|none", mountspec_read_only, "make what is at PATH read-only (repeatable)"},
+    {"--mount-fds", "N,...", mountspec_fds, "descriptors for ROOT and sources named fd, in their order"},
     {"--workdir", "DIR", take_workdir, "working directory inside the root (default /)"},
     {"--env", "NAME[=VALUE]", take_env, "set a variable, or keep it past --clear-env"},
     {"--clear-env", NULL, take_clear_env, "start from an empty environment"},

@@ -35,6 +35,9 @@ void plan_cap_sets_of(const struct plan *p, uint32_t uid, uint64_t held, uint64_
     sets[PLAN_INHERITABLE] = sets[PLAN_AMBIENT] = handed_on;
     for (int i = 0; i < PLAN_CAP_SETS && p->has_cap_sets; i++)
         sets[i] = changed(p, p->cap_sets[i], held);
+    // Root has what is bounding without it, and the configs of `runc spec` name one that can't be raised.
+    if (p->has_cap_sets && uid == 0)
+        sets[PLAN_AMBIENT] &= sets[PLAN_INHERITABLE] & sets[PLAN_PERMITTED];
 }
 
 uint64_t plan_capabilities(const struct plan *p, uint32_t uid, uint64_t held)
@@ -72,8 +75,10 @@ int plan_check_cap_sets(const struct plan *p)
         {PLAN_AMBIENT, PLAN_PERMITTED, "in the ambient set, but not in the permitted one"},
         {PLAN_AMBIENT, PLAN_INHERITABLE, "in the ambient set, but not in the inheritable one"},
     };
+    uint64_t sets[PLAN_CAP_SETS];
+    plan_cap_sets_of(p, p->uid, 0, sets);
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]) && p->has_cap_sets; i++) {
-        uint64_t left = changed(p, p->cap_sets[rows[i].set], 0) & ~changed(p, p->cap_sets[rows[i].within], 0);
+        uint64_t left = sets[rows[i].set] & ~sets[rows[i].within];
         if (left != 0)
             return plan_usage("process.capabilities", first_name(left), rows[i].reason);
     }

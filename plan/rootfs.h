@@ -28,6 +28,7 @@ extern const char *const plan_mount_types[]; // by enum plan_mount_type, NULL at
 enum {
     MOUNTS_MAX = 4096,
     DEVICES_MAX = 1024,
+    MOUNT_FDS_MAX = 1024,
     HIDDEN_MAX = 4096, // masks, and read-only paths: each
 };
 
@@ -38,6 +39,7 @@ struct plan_mount {
     const char *target; // as the user wrote it
     int fd;             // of a source fd:N, else -1
     bool recursive;     // bind: with the mounts below the source
+    bool bind_word;     // `bind` or `rbind` was among its options
     bool remount;       // of what is at the target: change its attributes
 
     // MOUNT_ATTR_… of mount_setattr(2): those named are set or cleared, all others stay as the source has

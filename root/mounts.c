@@ -16,6 +16,7 @@
 
 #include "root/layer.h"
 #include "root/procguard.h"
+#include "plan/mountspec.h"
 #include "root/rootfs.h"
 #include "root/sources.h"
 #include "sys/err.h"
@@ -280,7 +281,7 @@ static int mount_tmp(struct enter *e)
     const struct plan_rootfs *r = &e->plan->rootfs;
     char clean[PATH_MAX];
     for (unsigned i = 0; i < r->mount_count; i++) {
-        if (rootfs_clean(r->mount[i].target, clean, sizeof(clean)) && strcmp(clean, "/tmp") == 0)
+        if (plan_clean_path(r->mount[i].target, clean, sizeof(clean)) && strcmp(clean, "/tmp") == 0)
             return 0;
     }
     AUTO_CLOSE int fd = rootfs_open(e, "/tmp");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "root/procguard.h"
 
+#include "plan/mountspec.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -39,7 +41,7 @@ static int find_path(const struct enter *e, const struct plan_mount *m, int targ
 {
     static char root[PATH_MAX]; // the same for all, whatever covers it by now
     if (proc_fd() < 0)
-        return rootfs_clean(m->target, path, PATH_MAX) ? 0 : err_no("open", m->target, ENAMETOOLONG);
+        return plan_clean_path(m->target, path, PATH_MAX) ? 0 : err_no("open", m->target, ENAMETOOLONG);
     int error = root[0] == '\0' ? proc_fd_path(e->tree, root, sizeof(root)) : 0;
     if (error == 0)
         error = proc_fd_path(target, path, PATH_MAX);

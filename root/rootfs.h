@@ -31,9 +31,6 @@ int rootfs_open(const struct enter *e, const char *path);
 // disk stays as it is.
 int rootfs_make(struct enter *e, const char *path, bool directory);
 
-// `path` without "." and "..", and with single slashes, for comparing. False if it is too long for `clean`.
-bool rootfs_clean(const char *path, char *clean, size_t size);
-
 // -- mounts (root/mounting.c) ------------------------------------------------------------------
 
 struct rootfs_how {

@@ -140,8 +140,8 @@ USAGE = [
     (["--join=user:/x", "--unshare=user"], "--unshare"),
     (["--join=user:/x", "--map-root-user"], "--map"),
     (["--join=user:/x", "--map-auto"], "--map"),
-    (["--join=uts:/x", "--hostname=x"], "--unshare=uts"),
-    (["--join=net:/x", "--sysctl=net.ipv4.ip_forward=1"], "--unshare"),
+    (["--join=net:/x", "--hostname=x"], "--unshare=uts"),
+    (["--join=uts:/x", "--sysctl=net.ipv4.ip_forward=1"], "--unshare"),
     (["--join=mnt:/x", "--overlay=/a:/b"], "--overlay"),
     (["--join=mnt:/x", "--enter=joined"], "no such method"),
 ]

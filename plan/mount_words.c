@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+#include "plan/mount_words.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "sys/mount.h"
+
+enum kind {
+    ATTRIBUTE,   // sets `bits`, and clears `field` but for them
+    RECURSIVE,   // the same of all mounts below too
+    PROPAGATION, // `bits`, with what is below where `on`
+    FLAG,        // the member at `member`
+    NOTHING,     // how it is anyway
+    IVERSION,
+    BIND,        // with what is below where `on`
+};
+
+#define MEMBER(name) offsetof(struct plan_mount, name)
+
+static const struct row {
+    const char *word;
+    enum kind kind;
+    uint64_t bits, field;
+    size_t member;
+    bool on;
+} rows[] = {
+#define BOTH(word, recursive, bits, field) \
+    {word, ATTRIBUTE, bits, field, 0, false}, {recursive, RECURSIVE, bits, field, 0, false}
+    BOTH("ro", "rro", ATTR_RDONLY, ATTR_RDONLY),
+    BOTH("rw", "rrw", 0, ATTR_RDONLY),
+    BOTH("nosuid", "rnosuid", ATTR_NOSUID, ATTR_NOSUID),
+    BOTH("suid", "rsuid", 0, ATTR_NOSUID),
+    BOTH("nodev", "rnodev", ATTR_NODEV, ATTR_NODEV),
+    BOTH("dev", "rdev", 0, ATTR_NODEV),
+    BOTH("noexec", "rnoexec", ATTR_NOEXEC, ATTR_NOEXEC),
+    BOTH("exec", "rexec", 0, ATTR_NOEXEC),
+    BOTH("nodiratime", "rnodiratime", ATTR_NODIRATIME, ATTR_NODIRATIME),
+    BOTH("diratime", "rdiratime", 0, ATTR_NODIRATIME),
+    BOTH("nosymfollow", "rnosymfollow", ATTR_NOSYMFOLLOW, ATTR_NOSYMFOLLOW),
+    BOTH("symfollow", "rsymfollow", 0, ATTR_NOSYMFOLLOW),
+    // One field of the kernel's, of which relatime is 0 and the default.
+    BOTH("noatime", "rnoatime", ATTR_NOATIME, ATTR_ATIME),
+    BOTH("strictatime", "rstrictatime", ATTR_STRICTATIME, ATTR_ATIME),
+    BOTH("relatime", "rrelatime", 0, ATTR_ATIME),
+    BOTH("atime", "ratime", 0, ATTR_ATIME),
+    BOTH("norelatime", "rnorelatime", 0, ATTR_ATIME),
+    BOTH("nostrictatime", "rnostrictatime", 0, ATTR_ATIME),
+#undef BOTH
+    {"private", PROPAGATION, MS_PRIVATE, 0, 0, false},
+    {"rprivate", PROPAGATION, MS_PRIVATE, 0, 0, true},
+    {"slave", PROPAGATION, MS_SLAVE, 0, 0, false},
+    {"rslave", PROPAGATION, MS_SLAVE, 0, 0, true},
+    {"shared", PROPAGATION, MS_SHARED, 0, 0, false},
+    {"rshared", PROPAGATION, MS_SHARED, 0, 0, true},
+    {"unbindable", PROPAGATION, MS_UNBINDABLE, 0, 0, false},
+    {"runbindable", PROPAGATION, MS_UNBINDABLE, 0, 0, true},
+    {"bind", BIND, 0, 0, 0, false},
+    {"rbind", BIND, 0, 0, 0, true},
+    {"remount", FLAG, 0, 0, MEMBER(remount), true},
+    {"sync", FLAG, 0, 0, MEMBER(synchronous), true},
+    {"async", FLAG, 0, 0, MEMBER(synchronous), false},
+    {"dirsync", FLAG, 0, 0, MEMBER(dirsync), true},
+    {"lazytime", FLAG, 0, 0, MEMBER(lazytime), true},
+    {"nolazytime", FLAG, 0, 0, MEMBER(lazytime), false},
+    {"mand", FLAG, 0, 0, MEMBER(mandatory), true},
+    {"nomand", FLAG, 0, 0, MEMBER(mandatory), false},
+    {"tmpcopyup", FLAG, 0, 0, MEMBER(copy_up), true},
+    {"overlay", FLAG, 0, 0, MEMBER(overlay), true},
+    {"idmap", FLAG, 0, 0, MEMBER(idmap), true},
+    {"ridmap", FLAG, 0, 0, MEMBER(idmap_all), true},
+    {"defaults", NOTHING, 0, 0, 0, false},
+    {"loud", NOTHING, 0, 0, 0, false}, // what the kernel's log gets
+    {"silent", NOTHING, 0, 0, 0, false},
+    {"noiversion", NOTHING, 0, 0, 0, false},
+    {"iversion", IVERSION, 0, 0, 0, false},
+};
+
+static const struct row *find(const char *word, size_t n)
+{
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strlen(rows[i].word) == n && memcmp(rows[i].word, word, n) == 0)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+static enum mount_word_result add_data(struct plan_mount *m, const char *word, size_t n)
+{
+    size_t before = m->data != NULL ? strlen(m->data) : 0;
+    char *data = malloc(before + 1 + n + 1);
+    if (data == NULL)
+        return MOUNT_WORD_NO_MEMORY;
+    if (before > 0) {
+        memcpy(data, m->data, before);
+        data[before++] = ',';
+    }
+    memcpy(data + before, word, n);
+    data[before + n] = '\0';
+    free((char *)m->data);
+    m->data = data;
+    return MOUNT_WORD_OK;
+}
+
+enum mount_word_result mount_word(struct plan_mount *m, const char *word, size_t n)
+{
+    const struct row *row = find(word, n);
+    if (row == NULL) {
+        bool maps = (n > 6 && memcmp(word, "idmap=", 6) == 0) || (n > 7 && memcmp(word, "ridmap=", 7) == 0);
+        return maps ? MOUNT_WORD_MAPS : add_data(m, word, n);
+    }
+    switch (row->kind) {
+    case ATTRIBUTE:
+        m->set = (m->set & ~row->field) | row->bits;
+        m->clear |= row->field;
+        if (row->field != ATTR_ATIME) // a time needs its whole field cleared
+            m->clear &= ~row->bits;
+        break;
+    case RECURSIVE:
+        m->set_all = (m->set_all & ~row->field) | row->bits;
+        m->clear_all |= row->field;
+        if (row->field != ATTR_ATIME)
+            m->clear_all &= ~row->bits;
+        break;
+    case PROPAGATION:
+        m->propagation = row->bits;
+        m->propagation_all = row->on;
+        break;
+    case FLAG:
+        *(bool *)((char *)m + row->member) = row->on;
+        m->idmap |= m->idmap_all;
+        break;
+    case BIND:
+        m->bind_word = true;
+        m->recursive = row->on;
+        break;
+    case NOTHING:
+        break;
+    case IVERSION:
+        return MOUNT_WORD_IVERSION;
+    }
+    return MOUNT_WORD_OK;
+}
+
+const char *mount_words_conflict(const struct plan_mount *m)
+{
+    bool is_bind = m->type == MOUNT_BIND;
+    if (is_bind && m->data != NULL && !m->remount)
+        return "a bind mount has no options of a file system";
+    if (is_bind && (m->synchronous || m->dirsync || m->lazytime || m->mandatory))
+        return "sync, dirsync, lazytime and mand are of a whole file system, not of a bind";
+    if (m->remount && (m->data != NULL || m->synchronous || m->dirsync || m->lazytime || m->mandatory))
+        return "remount changes attributes of the mount, not of its file system";
+    if ((m->clear & ATTR_RDONLY) != 0 && (m->set_all & ATTR_RDONLY) != 0)
+        return "rw and rro exclude each other";
+    if (m->copy_up && m->type != MOUNT_TMPFS)
+        return "tmpcopyup is for a tmpfs";
+    if (m->overlay && !is_bind)
+        return "overlay is for a bind";
+    if (m->idmap && !is_bind)
+        return "idmap is for a bind";
+    return m->overlay && (m->set & ATTR_RDONLY) != 0 ? "overlay and ro exclude each other" : NULL;
+}
