@@ -8,7 +8,9 @@
 
 #include "cmd/exec.h"
 #include "cmd/join_options.h"
-#include "cmd/limits.h"
+#include "plan/limits.h"
+#include "plan/mountspec.h"
+#include "plan/oci.h"
 #include "sys/num.h"
 #include "sys/ns.h"
 #include "sys/fd.h"
@@ -44,6 +46,7 @@ static int take_workdir(struct plan *p, const char *option, const char *value)
     if (strlen(value) >= PATH_MAX)
         return plan_usage(option, value, "the path is too long");
     p->workdir = value;
+    p->rootfs.make_workdir = false; // the payload makes it, not the helper
     return 0;
 }
 
@@ -221,6 +224,7 @@ TAKE_FLAG(take_init, init)
 TAKE_FLAG(take_new_session, new_session)
 TAKE_FLAG(take_allow_host_proc, allow_host_proc)
 TAKE_FLAG(take_dry_run, dry_run)
+TAKE_FLAG(take_default_mounts, rootfs.default_mounts)
 #undef TAKE_FLAG
 
 static int take_pass_fd(struct plan *p, const char *option, const char *value)
@@ -237,7 +241,16 @@ const struct option_row exec_options[] = {
     {"--enter", "METHOD", options_enter, "auto, pivot, move or chroot (detached, confined: not for exec)"},
     {"--pivot", "PLACE", options_pivot, "where the old root goes: tmpdir or stacked"},
     {"--ro", NULL, take_read_only, "the root is read-only, submounts included"},
+    {"--config", "FILE|fd:N", oci_config_take, "an OCI config.json; options override it wherever they stand"},
     {"--overlay", "tmpfs|UPPER:WORK", take_overlay, "writes go to a tmpfs or to UPPER"},
+    {"--mount", "type=T,src=S,dst=D[,OPTION]...", mountspec_mount, "mount in the root; done in the order given (repeatable)"},
+    {"--volume", "SRC:DST[:OPTIONS]", mountspec_volume, "bind SRC, read-write unless ro (repeatable)"},
+    {"--tmpfs", "DST[:OPTIONS]", mountspec_tmpfs, "mount a tmpfs (repeatable)"},
+    {"--device", "SRC[:DST]", mountspec_device, "make a device of the host available (repeatable)"},
+    {"--default-mounts", NULL, take_default_mounts, "/proc, /sys, /dev and what belongs to them, as engines have it"},
+    {"--mask", "PATH|none", mountspec_mask, "hide what is at PATH (repeatable)"},
+    {"--ro-path", "PATH|none", mountspec_read_only, "make what is at PATH read-only (repeatable)"},
+    {"--mount-fds", "N,...", mountspec_fds, "descriptors for ROOT and sources named fd, in their order"},
     {"--workdir", "DIR", take_workdir, "working directory inside the root (default /)"},
     {"--env", "NAME[=VALUE]", take_env, "set a variable, or keep it past --clear-env"},
     {"--clear-env", NULL, take_clear_env, "start from an empty environment"},

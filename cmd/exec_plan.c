@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cmd/exec.h"
+#include "cmd/rootfs_options.h"
 #include "root/enter.h"
 #include "sys/err.h"
 #include "sys/ns.h"
@@ -116,6 +117,7 @@ int exec_print_plan(const struct plan *p, const struct caps_privilege *held)
     out_open(&o, NULL, '{');
     print_enter(p, &o);
     print_namespaces(p, &o);
+    exec_print_rootfs(p, &o);
     out_open(&o, "steps", '[');
     enter_print(p, &o);
     out_close(&o, ']');

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "plan/plan.h"
+#include "plan/rootfs_check.h"
 #include "sys/err.h"
 #include "sys/fd.h"
 
@@ -52,6 +53,8 @@ const char *plan_forbids_chroot(const struct plan *p)
         return "--ro";
     if (p->overlay != OVERLAY_NONE)
         return "--overlay";
+    if (plan_rootfs_needs_mounts(p) != NULL)
+        return plan_rootfs_needs_mounts(p);
     for (int i = 0; i < CHROOT_FORBIDDEN; i++) {
         if ((plan_named_capabilities(p) & CAPS_BIT(chroot_forbidden[i].number)) != 0)
             return chroot_forbidden[i].name;
@@ -67,29 +70,44 @@ static int check_method(const struct plan *p)
     if (p->pivot != PIVOT_ANY && p->method != METHOD_AUTO && p->method != METHOD_PIVOT)
         return plan_usage("--pivot", plan_pivot_names[p->pivot], "--enter names a method without pivot_root");
     const char *what = p->method == METHOD_CHROOT ? plan_forbids_chroot(p) : NULL;
-    if (what != NULL)
-        return plan_usage(p->read_only || p->overlay != OVERLAY_NONE ? "--enter" : "--cap-add", what,
-                          p->read_only || p->overlay != OVERLAY_NONE
-                                                   ? "--ro and --overlay need a mount namespace"
-                                                   : "--cap-add names a capability that undoes a chroot");
+    if (what != NULL) {
+        bool mounts = p->read_only || p->overlay != OVERLAY_NONE || plan_rootfs_needs_mounts(p) != NULL;
+        return plan_usage(mounts ? "--enter" : "--cap-add", what,
+                          mounts ? "it needs a mount namespace" : "--cap-add names a capability that undoes a chroot");
+    }
     if (p->read_only && p->overlay != OVERLAY_NONE)
         return plan_usage("--ro", NULL, "--ro and --overlay exclude each other");
     return 0;
 }
 
+// It is taken over, and blanked.
+static bool is_source(const struct plan *p, int fd)
+{
+    for (unsigned i = 0; i < p->rootfs.mount_count; i++) {
+        if (p->rootfs.mount[i].fd == fd)
+            return true;
+    }
+    return false;
+}
+
 // Each number once; nothing that the payload gets may be a directory.
 static int check_descriptors(const struct plan *p)
 {
-    int used[PASS_FDS_MAX + 6 + JOINS_MAX], count = 0;
+    static int used[PASS_FDS_MAX + 7 + JOINS_MAX + MOUNTS_MAX];
+    int count = 0;
     const int target = p->target_by == TARGET_FD ? p->target_number : -1;
-    const int ours[] = {p->root_fd, p->status_fd, p->sync_fd, p->args_fd, p->filter_fd, target};
-    for (int i = 0; i < 6; i++) {
+    const int ours[] = {p->root_fd, p->status_fd, p->sync_fd, p->args_fd, p->filter_fd, p->config_fd, target};
+    for (int i = 0; i < 7; i++) {
         if (ours[i] >= 0)
             used[count++] = ours[i];
     }
     for (unsigned i = 0; i < p->join_count; i++) {
         if (p->join[i].fd >= 0)
             used[count++] = p->join[i].fd;
+    }
+    for (unsigned i = 0; i < p->rootfs.mount_count; i++) {
+        if (p->rootfs.mount[i].fd >= 0)
+            used[count++] = p->rootfs.mount[i].fd;
     }
     for (unsigned i = 0; i < p->pass_fd_count; i++)
         used[count++] = p->pass_fd[i];
@@ -106,7 +124,7 @@ static int check_descriptors(const struct plan *p)
     }
     static const char *const standard[] = {"standard input", "standard output", "standard error"};
     for (int fd = 0; fd <= 2; fd++) {
-        if (fd != p->root_fd && fd_is_directory(fd))
+        if (fd != p->root_fd && !is_source(p, fd) && fd_is_directory(fd))
             return plan_usage("descriptor", standard[fd], reason);
     }
     return 0;
@@ -343,7 +361,7 @@ static int check_all(struct plan *p, const struct caps_privilege *held)
     if ((error = plan_check_joins(p)) < 0)
         return error;
     decide_userns(p, held);
-    if ((error = check_method(p)) < 0 || (error = check_descriptors(p)) < 0 ||
+    if ((error = plan_check_rootfs(p)) < 0 || (error = check_method(p)) < 0 || (error = check_descriptors(p)) < 0 ||
         (error = check_namespaces(p)) < 0)
         return error;
     if (p->userns && ((error = check_maps(p, held)) < 0 ||

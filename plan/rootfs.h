@@ -28,6 +28,7 @@ extern const char *const plan_mount_types[]; // by enum plan_mount_type, NULL at
 enum {
     MOUNTS_MAX = 4096,
     DEVICES_MAX = 1024,
+    MOUNT_FDS_MAX = 1024,
     HIDDEN_MAX = 4096, // masks, and read-only paths: each
 };
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "root/node.h"
+#include "plan/mountspec.h"
 #include "root/rootfs.h"
 #include "sys/err.h"
 #include "sys/fd.h"
@@ -261,7 +262,7 @@ int dev_make(struct enter *e, const struct plan_device *d)
 {
     char path[PATH_MAX], parent[PATH_MAX];
     struct node n;
-    if (!rootfs_clean(d->target, path, sizeof(path)))
+    if (!plan_clean_path(d->target, path, sizeof(path)))
         return err_no("mknod", d->target, ENAMETOOLONG);
     if (d->source == NULL && strcmp(path, "/dev/ptmx") == 0)
         return 0; // the link to the root's own devpts is that

@@ -194,11 +194,21 @@ int legacy_set(int fd, const struct rootfs_how *how, const char *name)
     return error < 0 ? error : change(fd, how->set, how->clear, name);
 }
 
+// What covers the tree itself is not seen below its descriptor. The tree lies over "/" (attach_bind() in
+// root/attach.c), and so does what was put on top of it.
+static int open_topmost(const struct enter *e, const char *name)
+{
+    if (strcmp(name, "/") != 0)
+        return rootfs_open(e, name);
+    int fd = open("/..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 ? fd : -errno;
+}
+
 // What lies there now must be what was put there: the way to it may have been exchanged.
 static int open_again(const struct enter *e, const char *name, const struct stat *expected, int covered)
 {
     struct stat now, before;
-    AUTO_CLOSE int fd = rootfs_open(e, name);
+    AUTO_CLOSE int fd = open_topmost(e, name);
     if (fd < 0)
         return err_no("open", name, -fd);
     if (fstat(fd, &now) != 0 || fstat(covered, &before) != 0)

@@ -21,6 +21,13 @@ int rootfs_open(const struct enter *e, const char *path)
     return path_open_any(e->tree, path);
 }
 
+int rootfs_find(const struct enter *e, const char *path, bool *plain)
+{
+    int fd = path_open_plain(e->tree, path + strspn(path, "/"));
+    *plain = fd >= 0;
+    return fd == -ELOOP || fd == -EXDEV ? path_open_any(e->tree, path) : fd;
+}
+
 // Answers that say "not in this directory", where another layer helps.
 static bool gives_way(int error)
 {
@@ -85,31 +92,4 @@ int rootfs_make(struct enter *e, const char *path, bool directory)
         return error;
     fd = path_make(e->tree, path, directory, NULL);
     return fd >= 0 ? fd : err_no("mkdir", path, -fd);
-}
-
-bool rootfs_clean(const char *path, char *clean, size_t size)
-{
-    size_t n = 0;
-    if (size < 2)
-        return false;
-    while (*path != '\0') {
-        path += strspn(path, "/");
-        size_t word = strcspn(path, "/");
-        bool up = word == 2 && path[0] == '.' && path[1] == '.';
-        if (up) {
-            while (n > 0 && clean[--n] != '/')
-                ;
-        } else if (word > 0 && !(word == 1 && path[0] == '.')) {
-            if (n + word + 2 > size)
-                return false;
-            clean[n++] = '/';
-            memcpy(clean + n, path, word);
-            n += word;
-        }
-        path += word;
-    }
-    if (n == 0)
-        clean[n++] = '/';
-    clean[n] = '\0';
-    return true;
 }

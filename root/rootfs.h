@@ -31,8 +31,8 @@ int rootfs_open(const struct enter *e, const char *path);
 // disk stays as it is.
 int rootfs_make(struct enter *e, const char *path, bool directory);
 
-// `path` without "." and "..", and with single slashes, for comparing. False if it is too long for `clean`.
-bool rootfs_clean(const char *path, char *clean, size_t size);
+// Opens the place of a mount, where there is one: *plain says that no link leads to it. -errno, not recorded.
+int rootfs_find(const struct enter *e, const char *path, bool *plain);
 
 // -- mounts (root/mounting.c) ------------------------------------------------------------------
 

@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "sys/err.h"
@@ -115,6 +117,16 @@ static int go_up(struct walk *w)
     return error;
 }
 
+// What readlink(2) says of a magic link is no path: "socket:[1]", or one of another root. They are all below the
+// directories of processes; the links in the root of a procfs (self, net, mounts) are ordinary.
+static bool has_magic_links(int directory)
+{
+    struct statfs fs;
+    struct stat st;
+    return fstatfs(directory, &fs) != 0 || fstat(directory, &st) != 0 ||
+           (fs.f_type == PROC_SUPER_MAGIC && st.st_ino != 1);
+}
+
 // Puts the link's target before what is left.
 static int follow(struct walk *w, const char *name)
 {
@@ -122,6 +134,8 @@ static int follow(struct walk *w, const char *name)
     ssize_t n = readlinkat(w->here, name, target, sizeof(target));
     if (n < 0)
         return errno == EINVAL ? -ENOTDIR : -errno; // no link, and no directory either
+    if (has_magic_links(w->here))
+        return -ELOOP;
     size_t rest = strlen(w->left);
     if (++w->links > LINKS_MAX || n == 0)
         return n == 0 ? -ENOENT : -ELOOP;
@@ -248,11 +262,15 @@ int path_open_directory(int root, const char *path, bool no_links)
     return fd;
 }
 
-int path_open_beneath(int dir, const char *path)
+int path_open_plain(int dir, const char *path)
 {
     const char *relative = *path == '\0' ? "." : path;
     int fd = open_kernel(dir, relative, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-    if (fd == -ENOSYS || fd == -EPERM || fd == -EAGAIN)
-        fd = walk(dir, relative);
+    return fd == -ENOSYS || fd == -EPERM || fd == -EAGAIN ? walk(dir, relative) : fd;
+}
+
+int path_open_beneath(int dir, const char *path)
+{
+    int fd = path_open_plain(dir, path);
     return fd >= 0 ? fd : err_no("open", path, -fd);
 }
