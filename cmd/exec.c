@@ -14,6 +14,7 @@
 
 #include "cmd/exec_filter.h"
 #include "cmd/payload.h"
+#include "plan/oci.h"
 #include "root/become.h"
 #include "root/forward.h"
 #include "root/hostproc.h"
@@ -34,16 +35,19 @@ static int parse(struct plan *p, char **words, const struct caps_privilege *held
     int error = options_parse(exec_options, p, words, &operands);
     if (error != OPTIONS_OK)
         return error;
-    if (operands[0] == NULL)
+    if (operands[0] != NULL) {
+        error = options_root(p, operands[0]);
+        if (error < 0)
+            return error;
+        p->root_word = p->args_fd < 0 ? operands : NULL;
+        operands += 1 + (operands[1] != NULL && strcmp(operands[1], "--") == 0);
+    }
+    if (operands[0] != NULL)
+        p->command = operands;
+    if (p->root == NULL) // a config may have brought both
         return plan_usage("ROOT", NULL, "no root was given");
-    error = options_root(p, operands[0]);
-    if (error < 0)
-        return error;
-    p->root_word = p->args_fd < 0 ? operands : NULL;
-    operands += 1 + (operands[1] != NULL && strcmp(operands[1], "--") == 0);
-    if (operands[0] == NULL)
+    if (p->command == NULL)
         return plan_usage("COMMAND", NULL, "no command was given");
-    p->command = operands;
     return plan_check(p, held);
 }
 
@@ -60,17 +64,26 @@ static int open_own(const struct plan *p)
     return 0;
 }
 
-// What was read from --args-fd must be there again for the second run of this program.
-static int refill_args(const struct plan *p)
+// What was read from a descriptor must be there again for the second run of this program.
+static int refill(int number, const char *data, size_t size, const char *option)
+{
+    if (data == NULL)
+        return 0;
+    AUTO_CLOSE int fd = fd_of_bytes(data, size, option);
+    if (fd < 0)
+        return fd;
+    return dup2(fd, number) >= 0 ? 0 : err_at("dup2", option);
+}
+
+static int refill_all(const struct plan *p)
 {
     size_t size;
     const char *data = options_args(&size);
-    if (data == NULL)
-        return 0;
-    AUTO_CLOSE int fd = fd_of_bytes(data, size, "--args-fd");
-    if (fd < 0)
-        return fd;
-    return dup2(fd, p->args_fd) >= 0 ? 0 : err_at("dup2", "--args-fd");
+    int error = refill(p->args_fd, data, size, "--args-fd");
+    if (error < 0)
+        return error;
+    data = oci_config_bytes(&size);
+    return refill(p->config_fd, data, size, "--config");
 }
 
 // The payload could write to the helper's executable: as its owner, as the host's root, or by a capability.
@@ -97,7 +110,7 @@ static int run_again(const struct plan *p)
     if (seal_is_sealed())
         return 0;
     err_forget();
-    int error = refill_args(p);
+    int error = refill_all(p);
     return error < 0 ? error : seal_run_again(arguments, environ);
 }
 
@@ -151,12 +164,12 @@ static int seal(struct enter *e)
         return 0; // enter_root() says what is wrong with it
     bool is_slash = there.st_dev == slash.st_dev && there.st_ino == slash.st_ino;
     if (p->unshare == 0 && p->join_count == 0 && p->overlay == OVERLAY_NONE && p->root_word != NULL &&
-        p->rootfs.mount_count == 0 && p->method != METHOD_CHROOT && !is_slash) {
+        p->rootfs.mount_count == 0 && p->method != METHOD_CHROOT && !is_slash && p->config == NULL) {
         e->protect = run_again_in_clone;
         return 0;
     }
-    // Other namespaces can't be unshared or joined twice, and "/" can't be covered: the look comes first, at
-    // the host's mounts.
+    // Other namespaces can't be unshared or joined twice, "/" can't be covered, and a config's paths start from
+    // where we are: the look comes first, at the host's mounts.
     return hostproc_below(root) ? run_again(p) : 0;
 }
 

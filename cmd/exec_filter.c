@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -17,7 +16,8 @@
 #include "sys/err.h"
 #include "sys/fd.h"
 #include "sys/num.h"
-#include "sys/start.h"
+#include "sys/oci_json.h"
+#include "sys/source.h"
 #include "sys/text.h"
 
 enum { OWN, CALLERS }; // places of a become_filter
@@ -33,48 +33,34 @@ static const char *name_of(const struct plan *p)
     return p->filter_value + (p->filter == FILTER_PROGRAM ? strlen("bpf:") : 0);
 }
 
-// A FIFO or a terminal behind a name must not hold us up; a pipe that was handed over is the
-// caller's wish.
-static int open_source(const struct plan *p)
-{
-    const char *name = name_of(p);
-    struct stat st;
-    AUTO_CLOSE int fd = p->filter_fd >= 0
-                            ? fd_copy(p->filter_fd)
-                            : open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return err_at("open", name);
-    if (fstat(fd, &st) != 0)
-        return err_at("fstat", name);
-    if (!S_ISREG(st.st_mode) && !(S_ISFIFO(st.st_mode) && p->filter_fd >= 0))
-        return err_because("seccomp", name, EINVAL,
-                           p->filter_fd >= 0 ? "neither a regular file nor a pipe"
-                                             : "not a regular file");
-    return fd_take(&fd);
-}
-
 static int read_source(const struct plan *p, size_t max)
 {
-    AUTO_CLOSE int fd = open_source(p);
-    if (fd < 0)
-        return fd;
-    ssize_t size = start_read_all(fd, text, max + 1, "seccomp");
+    ssize_t size = source_read("seccomp", name_of(p), p->filter_fd, text, max + 1);
     if (size < 0)
-        return err_at("read", name_of(p));
+        return (int)size;
     text_size = (size_t)size;
-    // As a standard descriptor it would stay the payload's.
-    return p->filter_fd >= 0 && p->filter_fd <= 2 ? fd_blank(p->filter_fd) : 0;
+    return 0;
+}
+
+static int read_profile(const struct plan *p, struct oci_profile *profile)
+{
+    if (p->filter == FILTER_PROFILE)
+        return oci_profile_read(profile, text, text_size, name_of(p));
+    oci_start("config", p->config, NULL);
+    oci_below("linux");
+    oci_below("seccomp");
+    return oci_profile_take(profile, p->filter_json);
 }
 
 static int compile_profile(const struct plan *p, struct become_program *to)
 {
     struct oci_profile profile;
-    int count = oci_profile_read(&profile, text, text_size, name_of(p));
+    int count = read_profile(p, &profile);
     if (count < 0)
         return count;
     count = compile_filter(&profile.to, to->code, BPF_MAXINSNS);
     if (count < 0)
-        return err_because("seccomp", name_of(p), -count,
+        return err_because("seccomp", p->filter == FILTER_CONFIG ? p->config : name_of(p), -count,
                            "the profile takes more than 4096 instructions");
     to->flags = profile.flags;
     return count;
@@ -82,12 +68,14 @@ static int compile_profile(const struct plan *p, struct become_program *to)
 
 int exec_filter_read(const struct plan *p)
 {
-    if (p->filter != FILTER_PROFILE && p->filter != FILTER_PROGRAM)
+    if (p->filter == FILTER_DEFAULT || p->filter == FILTER_NONE)
         return 0;
     bool program = p->filter == FILTER_PROGRAM;
     struct become_program *to = &filter.program[CALLERS];
     err_stage("filter");
-    int error = read_source(p, program ? sizeof(to->code) : OCI_PROFILE_BYTES_MAX);
+    int error = p->filter != FILTER_CONFIG
+                    ? read_source(p, program ? sizeof(to->code) : OCI_PROFILE_BYTES_MAX)
+                    : 0;
     if (error < 0)
         return error;
     int count = program ? raw_read(text, text_size, name_of(p), to->code) : compile_profile(p, to);

@@ -8,8 +8,9 @@
 
 #include "cmd/exec.h"
 #include "cmd/join_options.h"
-#include "cmd/limits.h"
+#include "plan/limits.h"
 #include "plan/mountspec.h"
+#include "plan/oci.h"
 #include "sys/num.h"
 #include "sys/ns.h"
 #include "sys/fd.h"
@@ -45,6 +46,7 @@ static int take_workdir(struct plan *p, const char *option, const char *value)
     if (strlen(value) >= PATH_MAX)
         return plan_usage(option, value, "the path is too long");
     p->workdir = value;
+    p->rootfs.make_workdir = false; // the payload makes it, not the helper
     return 0;
 }
 
@@ -239,6 +241,7 @@ const struct option_row exec_options[] = {
     {"--enter", "METHOD", options_enter, "auto, pivot, move or chroot (detached, confined: not for exec)"},
     {"--pivot", "PLACE", options_pivot, "where the old root goes: tmpdir or stacked"},
     {"--ro", NULL, take_read_only, "the root is read-only, submounts included"},
+    {"--config", "FILE|fd:N", oci_config_take, "an OCI config.json; options override it wherever they stand"},
     {"--overlay", "tmpfs|UPPER:WORK", take_overlay, "writes go to a tmpfs or to UPPER"},
     {"--mount", "type=T,src=S,dst=D[,OPTION]...", mountspec_mount, "mount in the root; done in the order given (repeatable)"},
     {"--volume", "SRC:DST[:OPTIONS]", mountspec_volume, "bind SRC, read-write unless ro (repeatable)"},

@@ -25,30 +25,59 @@ int options_pivot(struct plan *p, const char *option, const char *value)
     return 0;
 }
 
+// Options are applied after the config, and override it.
+static void name_maps(struct plan *p)
+{
+    if (p->map_config)
+        p->users.count = p->groups_map.count = 0;
+    p->map_config = false;
+    p->map_given = true;
+}
+
 int options_map_root(struct plan *p, const char *option, const char *value)
 {
     (void)option, (void)value;
-    p->map_root = p->map_given = true;
+    name_maps(p);
+    p->map_root = true;
     return 0;
 }
 
 int options_map_current(struct plan *p, const char *option, const char *value)
 {
     (void)option, (void)value;
-    p->map_current = p->map_given = true;
+    name_maps(p);
+    p->map_current = true;
     return 0;
 }
 
 int options_map_auto(struct plan *p, const char *option, const char *value)
 {
     (void)option, (void)value;
-    p->map_auto = p->map_given = true;
+    name_maps(p);
+    p->map_auto = true;
     return 0;
 }
 
 static bool overlaps(uint32_t a, uint32_t count, uint32_t b, uint32_t length)
 {
     return a < (uint64_t)b + length && b < (uint64_t)a + count;
+}
+
+const char *options_add_map(struct id_maps *maps, uint64_t inner, uint64_t outer, uint64_t count)
+{
+    if (count == 0 || inner + count > UINT32_MAX || outer + count > UINT32_MAX)
+        return "the range is empty or too long";
+    if (maps->count == MAP_LINES)
+        return "more than 340 lines";
+    struct id_map line = {(uint32_t)inner, (uint32_t)outer, (uint32_t)count};
+    for (unsigned i = 0; i < maps->count; i++) {
+        const struct id_map *other = &maps->line[i];
+        if (overlaps(line.inner, line.count, other->inner, other->count) ||
+            overlaps(line.outer, line.count, other->outer, other->count))
+            return "it overlaps a line before it";
+    }
+    maps->line[maps->count++] = line;
+    return NULL;
 }
 
 int options_id_map(struct id_maps *maps, const char *option, const char *value)
@@ -60,30 +89,19 @@ int options_id_map(struct id_maps *maps, const char *option, const char *value)
             return plan_usage(option, value, "not INNER:OUTER:COUNT");
         end += i < 2;
     }
-    if (field[2] == 0 || field[0] + field[2] > UINT32_MAX || field[1] + field[2] > UINT32_MAX)
-        return plan_usage(option, value, "the range is empty or too long");
-    if (maps->count == MAP_LINES)
-        return plan_usage(option, value, "more than 340 lines");
-    struct id_map line = {(uint32_t)field[0], (uint32_t)field[1], (uint32_t)field[2]};
-    for (unsigned i = 0; i < maps->count; i++) {
-        const struct id_map *other = &maps->line[i];
-        if (overlaps(line.inner, line.count, other->inner, other->count) ||
-            overlaps(line.outer, line.count, other->outer, other->count))
-            return plan_usage(option, value, "it overlaps a line before it");
-    }
-    maps->line[maps->count++] = line;
-    return 0;
+    const char *no = options_add_map(maps, field[0], field[1], field[2]);
+    return no == NULL ? 0 : plan_usage(option, value, no);
 }
 
 int options_map_users(struct plan *p, const char *option, const char *value)
 {
-    p->map_given = true;
+    name_maps(p);
     return options_id_map(&p->users, option, value);
 }
 
 int options_map_groups(struct plan *p, const char *option, const char *value)
 {
-    p->map_given = true;
+    name_maps(p);
     return options_id_map(&p->groups_map, option, value);
 }
 

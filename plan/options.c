@@ -55,24 +55,25 @@ static int read_args(int fd, size_t *count)
     return 0;
 }
 
-// `rest` with the words of --args-fd before it; *nested is left at the first word of `rest` in the result.
-static int splice_args(int fd, char **rest, char ***joined, char ***nested)
+// All words once more, with those of --args-fd in place of the `taken` ones at words[at].
+static int splice_args(int fd, char ***words, size_t at, size_t taken, size_t *count)
 {
-    size_t count = 0, more = 0;
-    int error = read_args(fd, &count);
+    size_t more = 0;
+    int error = read_args(fd, count);
     if (error < 0)
         return error;
+    char **rest = *words + at + taken;
     while (rest[more] != NULL)
         more++;
-    args.words = calloc(count + more + 1, sizeof(*args.words));
+    args.words = calloc(at + *count + more + 1, sizeof(*args.words));
     if (args.words == NULL)
         return err_at("calloc", "--args-fd");
+    memcpy(args.words, *words, at * sizeof(*args.words));
     char *word = args.data;
-    for (size_t i = 0; i < count; i++, word += strlen(word) + 1)
-        args.words[i] = word;
-    memcpy(args.words + count, rest, (more + 1) * sizeof(*rest));
-    *joined = args.words;
-    *nested = args.words + count;
+    for (size_t i = 0; i < *count; i++, word += strlen(word) + 1)
+        args.words[at + i] = word;
+    memcpy(args.words + at + *count, rest, (more + 1) * sizeof(*rest));
+    *words = args.words;
     return 0;
 }
 
@@ -85,8 +86,18 @@ static const struct option_row *find_row(const struct option_row *rows, const ch
     return NULL;
 }
 
-// One option at *words: takes its value too and leaves *words behind it.
-static int take_option(const struct option_row *rows, struct plan *p, char ***words)
+// -- words -------------------------------------------------------------------------------------
+
+// These are taken before all others, wherever they stand: words in place of themselves; the defaults that others
+// override; and where all errors go.
+static bool is_early(const struct option_row *row)
+{
+    static const char *const names[] = {"--args-fd", "--config", "--status-fd", NULL};
+    return options_find(names, row->name) >= 0;
+}
+
+// One option at *words, left behind it and its value. It is taken if it is one of this sweep.
+static int take_option(const struct option_row *rows, struct plan *p, char ***words, bool early)
 {
     char *word = *(*words)++;
     size_t n = strcspn(word, "=");
@@ -106,35 +117,51 @@ static int take_option(const struct option_row *rows, struct plan *p, char ***wo
             return plan_usage(row->name, NULL, "this option needs a value");
         (*words)++;
     }
-    return row->take != NULL ? row->take(p, row->name, value) : 0;
+    return row->take != NULL && is_early(row) == early ? row->take(p, row->name, value) : 0;
+}
+
+// An operand, or what ends the options.
+static bool is_end(const char *word)
+{
+    return word == NULL || word[0] != '-' || word[1] == '\0' || strcmp(word, "--") == 0 ||
+           strcmp(word, "--help") == 0;
+}
+
+static int take_early(const struct option_row *rows, struct plan *p, char ***words)
+{
+    size_t own = 0; // the first word behind those of --args-fd
+    for (size_t at = 0, next; !is_end((*words)[at]); at = next) {
+        char **rest = *words + at;
+        size_t count = 0;
+        int before = p->args_fd;
+        int error = take_option(rows, p, &rest, true);
+        if (error < 0)
+            return error;
+        next = (size_t)(rest - *words);
+        if (p->args_fd == before)
+            continue;
+        if (at < own || before >= 0)
+            return plan_usage("--args-fd", NULL, "--args-fd can be given once, and not by --args-fd");
+        if (p->args_fd == p->status_fd || p->args_fd == p->sync_fd)
+            return plan_usage("--args-fd", NULL, "one descriptor is named twice");
+        if ((error = splice_args(p->args_fd, words, at, next - at, &count)) < 0)
+            return error;
+        own = at + count;
+        next = at;
+    }
+    return 0;
 }
 
 int options_parse(const struct option_row *rows, struct plan *p, char **words, char ***operands)
 {
-    char **own = NULL; // the first word that did not come from --args-fd
-    while (*words != NULL && (*words)[0] == '-' && (*words)[1] != '\0') {
-        if (strcmp(*words, "--") == 0) {
-            words++;
-            break;
-        }
-        if (strcmp(*words, "--help") == 0)
-            return OPTIONS_HELP;
-        bool from_args = own != NULL && words < own;
-        int before = p->args_fd;
-        int error = take_option(rows, p, &words);
-        if (error < 0)
-            return error;
-        if (p->args_fd == before)
-            continue;
-        if (from_args || before >= 0)
-            return plan_usage("--args-fd", NULL, "--args-fd can be given once, and not by --args-fd");
-        if (p->args_fd == p->status_fd || p->args_fd == p->sync_fd)
-            return plan_usage("--args-fd", NULL, "one descriptor is named twice");
-        error = splice_args(p->args_fd, words, &words, &own);
-        if (error < 0)
-            return error;
-    }
-    *operands = words;
+    int error = take_early(rows, p, &words);
+    while (error == 0 && !is_end(*words))
+        error = take_option(rows, p, &words, false);
+    if (error < 0)
+        return error;
+    if (*words != NULL && strcmp(*words, "--help") == 0)
+        return OPTIONS_HELP;
+    *operands = words + (*words != NULL && strcmp(*words, "--") == 0);
     return OPTIONS_OK;
 }
 

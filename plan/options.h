@@ -49,6 +49,9 @@ int options_args_fd(struct plan *p, const char *option, const char *value);
 // Adds a line INNER:OUTER:COUNT, which must not overlap the ones before it.
 int options_id_map(struct id_maps *maps, const char *option, const char *value);
 
+// Adds a line of numbers. NULL, or why it can't be added.
+const char *options_add_map(struct id_maps *maps, uint64_t inner, uint64_t outer, uint64_t count);
+
 // Calls `take` for each comma-separated word of `value`; an empty word is a usage error.
 int options_each_word(struct plan *p, const char *option, const char *value,
                       int (*take)(struct plan *p, const char *option, const char *word, size_t n));

@@ -27,7 +27,7 @@ enum plan_method {
 enum plan_pivot { PIVOT_ANY, PIVOT_TMPDIR, PIVOT_STACKED };
 enum plan_overlay { OVERLAY_NONE, OVERLAY_TMPFS, OVERLAY_UPPER };
 enum plan_groups { GROUPS_CLEAR, GROUPS_KEEP, GROUPS_LIST };
-enum plan_filter { FILTER_DEFAULT, FILTER_NONE, FILTER_PROFILE, FILTER_PROGRAM };
+enum plan_filter { FILTER_DEFAULT, FILTER_NONE, FILTER_PROFILE, FILTER_PROGRAM, FILTER_CONFIG };
 // As process.capabilities of an OCI config has them.
 enum plan_cap_set { PLAN_BOUNDING, PLAN_EFFECTIVE, PLAN_INHERITABLE, PLAN_PERMITTED, PLAN_AMBIENT, PLAN_CAP_SETS };
 enum plan_target { TARGET_NONE, TARGET_PID, TARGET_FD };
@@ -122,6 +122,7 @@ struct plan {
     const char *target; // as the user wrote it
     int target_number;  // a pid or a descriptor, as target_by says
     bool map_root, map_current, map_auto, map_given;
+    bool map_config; // the maps are an OCI config's, which an option replaces
     bool maps_by_program; // several lines: by somebody with the right, not by the process itself
     struct id_maps users, groups_map;
     const char *hostname, *domainname;
@@ -145,7 +146,8 @@ struct plan {
     enum plan_filter filter;
     bool cap_add_all, cap_drop_all;
     bool new_privs; // --no-new-privs=off
-    const char *filter_value; // of the latter two: as the user wrote it, [bpf:]FILE or [bpf:]fd:N
+    const char *filter_value; // of FILTER_PROFILE and FILTER_PROGRAM: as the user wrote it, [bpf:]FILE or [bpf:]fd:N
+    const struct json_t *filter_json; // of FILTER_CONFIG: linux.seccomp
 
     // The payload.
     const char *workdir; // NULL: /

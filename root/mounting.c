@@ -57,7 +57,8 @@ static int set_by_new_calls(int fd, const struct rootfs_how *how, const char *na
         return set(fd, false, &own, name);
     }
     int error = set(fd, true, &all, name);
-    return error < 0 ? error : set(fd, false, &own, name);
+    bool done = (own.set & ~all.set) == 0 && (own.clear & ~all.clear) == 0 && own.propagation == 0;
+    return error < 0 || done ? error : set(fd, false, &own, name);
 }
 
 int rootfs_set(struct enter *e, int fd, const struct rootfs_how *how, const char *name)

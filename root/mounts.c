@@ -106,19 +106,23 @@ static int attach_source(struct enter *e, const struct plan_mount *m, int source
 static int bind(struct enter *e, unsigned i)
 {
     const struct plan_mount *m = &e->plan->rootfs.mount[i];
-    bool detached;
-    mode_t type;
-    AUTO_CLOSE int source = source_take(e, i, &detached, &type);
+    bool detached, plain;
+    struct stat st = {0};
+    AUTO_CLOSE int source = source_take(e, i, &detached);
     if (source < 0)
         return source;
-    AUTO_CLOSE int target = rootfs_make(e, m->target, S_ISDIR(type));
-    if (target < 0)
-        return target;
-    int error = procguard_check(e, m, target, source);
+    AUTO_CLOSE int target = rootfs_find(e, m->target, &plain);
+    if ((target < 0 || m->overlay) && fstat(source, &st) != 0)
+        return err_at("fstat", m->source);
+    if (target == -ENOENT)
+        target = rootfs_make(e, m->target, S_ISDIR(st.st_mode));
+    else if (target < 0)
+        return err_no("open", m->target, -target);
+    int error = target < 0 ? target : procguard_check(e, m, target, plain, source);
     if (error < 0)
         return error;
-    return m->overlay && !S_ISDIR(type) ? bind_copy(e, m, source, target)
-                                        : attach_source(e, m, source, detached, target);
+    return m->overlay && !S_ISDIR(st.st_mode) ? bind_copy(e, m, source, target)
+                                              : attach_source(e, m, source, detached, target);
 }
 
 // -- new file systems --------------------------------------------------------------------------
@@ -158,11 +162,13 @@ static int compose(const struct plan_mount *m, const struct stat *covered, char 
     return 0;
 }
 
-static int open_place(struct enter *e, const struct plan_mount *m, struct stat *covered, bool *existed)
+static int open_place(struct enter *e, const struct plan_mount *m, struct stat *covered, bool *existed, bool *plain)
 {
     // A procfs or sysfs goes to a real directory and nowhere else: CVE-2019-19921, CVE-2023-27561.
     bool real = m->type == MOUNT_PROC || m->type == MOUNT_SYSFS;
-    int fd = real ? path_open_directory(e->tree, m->target + strspn(m->target, "/"), true) : rootfs_open(e, m->target);
+    int fd = real ? path_open_directory(e->tree, m->target + strspn(m->target, "/"), true)
+                  : rootfs_find(e, m->target, plain);
+    *plain |= real;
     if (fd == -ELOOP || fd == -ENOTDIR)
         return err_because("mount", m->target, -fd, real ? "it must be mounted on an ordinary directory" : NULL);
     if (fd < 0 && fd != -ENOENT)
@@ -217,11 +223,11 @@ static int bind_sysfs(struct enter *e, const struct plan_mount *m, int target)
 static int place(struct enter *e, const struct plan_mount *m)
 {
     struct stat covered;
-    bool existed = false;
-    AUTO_CLOSE int target = open_place(e, m, &covered, &existed);
+    bool existed = false, plain = false;
+    AUTO_CLOSE int target = open_place(e, m, &covered, &existed, &plain);
     if (target < 0)
         return target;
-    int error = procguard_check(e, m, target, -1);
+    int error = procguard_check(e, m, target, plain, -1);
     if (error < 0)
         return error;
     if (m->type == MOUNT_DEVTMPFS)

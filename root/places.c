@@ -21,6 +21,13 @@ int rootfs_open(const struct enter *e, const char *path)
     return path_open_any(e->tree, path);
 }
 
+int rootfs_find(const struct enter *e, const char *path, bool *plain)
+{
+    int fd = path_open_plain(e->tree, path + strspn(path, "/"));
+    *plain = fd >= 0;
+    return fd == -ELOOP || fd == -EXDEV ? path_open_any(e->tree, path) : fd;
+}
+
 // Answers that say "not in this directory", where another layer helps.
 static bool gives_way(int error)
 {

@@ -37,10 +37,10 @@ static bool is_proc_root(int fd)
 
 // The path of `target` in the root, as the kernel has it: links are gone from it. Without a procfs on the host the
 // plan's own words have to do.
-static int find_path(const struct enter *e, const struct plan_mount *m, int target, char *path)
+static int find_path(const struct enter *e, const struct plan_mount *m, int target, bool plain, char *path)
 {
     static char root[PATH_MAX]; // the same for all, whatever covers it by now
-    if (proc_fd() < 0)
+    if (plain || proc_fd() < 0)
         return plan_clean_path(m->target, path, PATH_MAX) ? 0 : err_no("open", m->target, ENAMETOOLONG);
     int error = root[0] == '\0' ? proc_fd_path(e->tree, root, sizeof(root)) : 0;
     if (error == 0)
@@ -54,10 +54,10 @@ static int find_path(const struct enter *e, const struct plan_mount *m, int targ
     return 0;
 }
 
-int procguard_check(const struct enter *e, const struct plan_mount *m, int target, int source)
+int procguard_check(const struct enter *e, const struct plan_mount *m, int target, bool plain, int source)
 {
     static char path[PATH_MAX];
-    int error = find_path(e, m, target, path);
+    int error = find_path(e, m, target, plain, path);
     if (error < 0)
         return error;
     if (path[0] == '\0' || strcmp(path, "/") == 0)
@@ -68,10 +68,9 @@ int procguard_check(const struct enter *e, const struct plan_mount *m, int targe
             return 0;
         return err_because("mount", m->target, EPERM, "only a procfs may be mounted on /proc");
     }
-    // One that is mounted elsewhere in the root is as good as that of /proc.
-    if (!below && proc_is_procfs(target) != 1)
+    if (!below)
         return 0;
-    if (below && m->type == MOUNT_BIND && is_allowed(path))
+    if (m->type == MOUNT_BIND && is_allowed(path))
         return 0;
     return err_because("mount", m->target, EPERM, "nothing is mounted below /proc but files that show the machine");
 }

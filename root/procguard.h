@@ -7,7 +7,8 @@
 
 #include "root/rootfs.h"
 
-// Whether the mount may go to `target`, which is open; `source` is that of a bind, else -1. 0 or -EPERM, recorded.
-int procguard_check(const struct enter *e, const struct plan_mount *m, int target, int source);
+// Whether the mount may go to `target`, which is open; `source` is that of a bind, else -1. With `plain` no link leads
+// to it: the plan's own words say where it is. 0 or -EPERM, recorded.
+int procguard_check(const struct enter *e, const struct plan_mount *m, int target, bool plain, int source);
 
 #endif

@@ -31,6 +31,9 @@ int rootfs_open(const struct enter *e, const char *path);
 // disk stays as it is.
 int rootfs_make(struct enter *e, const char *path, bool directory);
 
+// Opens the place of a mount, where there is one: *plain says that no link leads to it. -errno, not recorded.
+int rootfs_find(const struct enter *e, const char *path, bool *plain);
+
 // -- mounts (root/mounting.c) ------------------------------------------------------------------
 
 struct rootfs_how {

@@ -170,7 +170,7 @@ static int remember_path(struct source *s, int fd, const char *name)
 static bool lies_in_root(const char *root, const char *path, const char **rest)
 {
     size_t n = strcmp(root, "/") == 0 ? 0 : strlen(root);
-    if (root[0] == '\0' || n == 0 || strncmp(path, root, n) != 0 || path[n] != '/')
+    if (root[0] != '/' || n == 0 || strncmp(path, root, n) != 0 || path[n] != '/')
         return false;
     *rest = path + n;
     return true;
@@ -194,35 +194,38 @@ static int open_given(struct enter *e, unsigned i, struct source *s)
     return 0;
 }
 
+static int set_inside(struct source *s, const char *inside)
+{
+    s->kind = SOURCE_INSIDE;
+    s->path = strdup(inside);
+    return s->path != NULL ? 0 : err_at("strdup", inside);
+}
+
+static int clone_path(const struct plan_mount *m, struct source *s)
+{
+    unsigned flags = TREE_CLONE | O_CLOEXEC | (m->recursive ? AT_RECURSIVE : 0);
+    s->kind = SOURCE_CLONE;
+    s->fd = mount_open_tree(AT_FDCWD, m->source, flags);
+    return s->fd >= 0 ? 0 : err_at("open_tree", m->source);
+}
+
+// An absolute path is below ROOT when its words are; of a relative one the kernel says where it leads.
 static int open_path(struct enter *e, unsigned i, struct source *s, const char *root)
 {
     const struct plan_mount *m = &e->plan->rootfs.mount[i];
     const char *inside;
+    if (lies_in_root(root, m->source, &inside) || lies_in_root(e->plan->root, m->source, &inside))
+        return set_inside(s, inside);
+    if (m->source[0] == '/' && may_clone(e))
+        return clone_path(m, s);
     AUTO_CLOSE int fd = open(m->source, O_PATH | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT && lies_in_root(root, m->source, &inside)) {
-        s->kind = SOURCE_INSIDE;
-        s->path = strdup(inside);
-        return s->path != NULL ? 0 : err_at("strdup", m->source);
-    }
     if (fd < 0)
         return err_at("open", m->source);
     s->kind = SOURCE_AGAIN;
     int error = remember_path(s, fd, m->source);
-    if (error < 0)
-        return error;
-    if (lies_in_root(root, s->path, &inside)) {
-        s->kind = SOURCE_INSIDE;
-        memmove(s->path, inside, strlen(inside) + 1);
-        return 0;
-    }
-    if (!may_clone(e))
-        return 0;
-    unsigned flags = TREE_CLONE | AT_EMPTY_PATH | O_CLOEXEC | (m->recursive ? AT_RECURSIVE : 0);
-    s->fd = mount_open_tree(fd, "", flags);
-    if (s->fd < 0)
-        return err_at("open_tree", m->source);
-    s->kind = SOURCE_CLONE;
-    return 0;
+    if (error == 0 && lies_in_root(root, s->path, &inside))
+        return set_inside(s, inside);
+    return error == 0 && may_clone(e) ? clone_path(m, s) : error;
 }
 
 // The path of ROOT as the kernel knows it; "" if it can't be told.
@@ -299,14 +302,12 @@ static int take_given(struct enter *e, const struct plan_mount *m, struct source
     return error < 0 ? error : find_again(s, m->source);
 }
 
-int source_take(struct enter *e, unsigned i, bool *detached, mode_t *type)
+int source_take(struct enter *e, unsigned i, bool *detached)
 {
     struct source *s = &e->sources[i];
     const struct plan_mount *m = &e->plan->rootfs.mount[i];
     AUTO_CLOSE int held = s->banked ? withdraw() : fd_take(&s->fd);
-    struct stat st;
     *detached = s->kind == SOURCE_CLONE;
-    *type = s->type;
     if (s->banked && held < 0)
         return held;
     if (s->kind == SOURCE_CLONE)
@@ -315,11 +316,6 @@ int source_take(struct enter *e, unsigned i, bool *detached, mode_t *type)
         return take_given(e, m, s, &held, detached);
     if (s->kind == SOURCE_AGAIN)
         return find_again(s, m->source);
-    AUTO_CLOSE int fd = rootfs_open(e, s->path);
-    if (fd < 0)
-        return err_no("open", m->source, -fd);
-    if (fstat(fd, &st) != 0)
-        return err_at("fstat", m->source);
-    *type = st.st_mode & S_IFMT;
-    return fd_take(&fd);
+    int fd = rootfs_open(e, s->path);
+    return fd >= 0 ? fd : err_no("open", m->source, -fd);
 }

@@ -29,9 +29,8 @@ struct source {
 // What the mount's attributes are to be, once for both times.
 struct rootfs_how source_how(const struct plan *p, const struct plan_mount *m);
 
-// The source of mount I, opened or taken over: *detached says whether it can be attached as it is. Its type goes to
-// *type. A descriptor, the caller's to close, or -errno, recorded.
-int source_take(struct enter *e, unsigned i, bool *detached, mode_t *type);
-
+// The source of mount I, opened or taken over: *detached says whether it can be attached as it is. A descriptor, the
+// caller's to close, or -errno, recorded.
+int source_take(struct enter *e, unsigned i, bool *detached);
 
 #endif

@@ -272,14 +272,13 @@ static int take_calls(const struct oci_profile *p, const json_t *list)
     return 0;
 }
 
-int oci_profile_take(struct oci_profile *p, const json_t *object, const char *source)
+int oci_profile_take(struct oci_profile *p, const json_t *object)
 {
     const json_t *field[sizeof(profile_fields) / sizeof(profile_fields[0])];
     const struct action *fallback;
     bool compat = false;
     *p = (struct oci_profile){
         .to = {.other_arch = SECCOMP_RET_KILL_PROCESS, .x32 = SECCOMP_RET_ERRNO | ENOSYS}};
-    oci_start(source);
     int error = oci_fields(object, profile_fields, field);
     if (error < 0)
         return error;
@@ -302,16 +301,29 @@ int oci_profile_take(struct oci_profile *p, const json_t *object, const char *so
     return p->to.table != NULL ? 0 : oci_no("syscalls", "too many rules", NULL);
 }
 
+// What engines have in their templates, from which they make a profile for each container.
+static void hint_at_template(const char *name)
+{
+    static const char *const names[] = {"archMap", "includes", "excludes",    "comment",
+                                        "name",    "errno",    "defaultErrno"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0)
+            err_hint("this is a container engine's template; a profile of the OCI runtime "
+                     "specification is what an "
+                     "engine makes of it, see linux.seccomp in a container's config.json");
+    }
+}
+
 int oci_profile_read(struct oci_profile *p, const char *text, size_t size, const char *source)
 {
     json_t *object;
-    oci_start(source);
+    oci_start("seccomp", source, hint_at_template);
     if (size > OCI_PROFILE_BYTES_MAX)
         return err_because("seccomp", source, E2BIG, "the profile is larger than 1 MiB");
     int error = oci_parse(text, size, &object);
     if (error < 0)
         return error;
-    error = oci_profile_take(p, object, source);
+    error = oci_profile_take(p, object);
     json_decref(object);
     return error;
 }

@@ -13,7 +13,7 @@
 #define SECCOMP_OCI_PROFILE_H
 
 #include "seccomp/compile.h"
-#include "seccomp/oci_json.h"
+#include "sys/oci_json.h"
 
 enum { OCI_PROFILE_BYTES_MAX = OCI_BYTES_MAX };
 
@@ -26,7 +26,7 @@ struct oci_profile {
 // -ENOMEM, recorded, with line and column or the name of the field. Not reentrant.
 int oci_profile_read(struct oci_profile *p, const char *text, size_t size, const char *source);
 
-// The same from JSON that is read already, without duplicate keys.
-int oci_profile_take(struct oci_profile *p, const struct json_t *object, const char *source);
+// The same from JSON that is read already, without duplicate keys; oci_start() has said whose.
+int oci_profile_take(struct oci_profile *p, const struct json_t *object);
 
 #endif

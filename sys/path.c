@@ -262,11 +262,15 @@ int path_open_directory(int root, const char *path, bool no_links)
     return fd;
 }
 
-int path_open_beneath(int dir, const char *path)
+int path_open_plain(int dir, const char *path)
 {
     const char *relative = *path == '\0' ? "." : path;
     int fd = open_kernel(dir, relative, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-    if (fd == -ENOSYS || fd == -EPERM || fd == -EAGAIN)
-        fd = walk(dir, relative);
+    return fd == -ENOSYS || fd == -EPERM || fd == -EAGAIN ? walk(dir, relative) : fd;
+}
+
+int path_open_beneath(int dir, const char *path)
+{
+    int fd = path_open_plain(dir, path);
     return fd >= 0 ? fd : err_no("open", path, -fd);
 }

@@ -11,6 +11,9 @@
 // crossed. "" is `dir` itself. -errno, recorded; -ELOOP for a symbolic link.
 int path_open_beneath(int dir, const char *path);
 
+// The same, and nothing is recorded.
+int path_open_plain(int dir, const char *path);
+
 // Opens the directory `path` as O_PATH with `root` as the root: absolute links and `..` stay inside, magic
 // links are refused, mount points are crossed. "" is `root` itself. With `no_links` symbolic links are
 // refused (-ELOOP). -errno, not recorded: whoever asks knows what the path was for.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "seccomp/oci_json.h"
+#include "sys/oci_json.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -11,22 +11,25 @@
 #include "sys/text.h"
 
 static struct {
-    const char *source;
+    const char *op, *source;
+    void (*unknown)(const char *field);
     char place[160];
-    size_t levels, level[4]; // how long PLACE was before each oci_at()
+    size_t levels, level[8]; // how long PLACE was before each oci_at() and oci_below()
     char reason[360];
 } now;
 
-void oci_start(const char *source)
+void oci_start(const char *op, const char *source, void (*unknown)(const char *field))
 {
+    now.op = op;
     now.source = source;
+    now.unknown = unknown;
     now.place[0] = '\0';
     now.levels = 0;
 }
 
 // -- errors ------------------------------------------------------------------------------------
 
-// Cuts what is too long, unlike text_add(): words of a profile are as long as they like.
+// Cuts what is too long, unlike text_add(): words of the text are as long as they like.
 static void add(struct text *t, const char *word)
 {
     size_t n = strlen(word), room = t->size - 1 - t->length;
@@ -35,7 +38,7 @@ static void add(struct text *t, const char *word)
     t->length += n;
 }
 
-// What comes from the profile is one line of plain text in the end.
+// What comes from the text is one line of plain text in the end.
 static int refuse(struct text *t)
 {
     text_end(t);
@@ -43,16 +46,28 @@ static int refuse(struct text *t)
         if (*s < ' ' || *s > '~')
             *s = '?';
     }
-    return err_because("seccomp", now.source, EINVAL, now.reason);
+    return err_because(now.op, now.source, EINVAL, now.reason);
 }
 
-void oci_at(const char *name, size_t i)
+static struct text enter(const char *name)
 {
     size_t length = strlen(now.place);
     struct text t = {.data = now.place + length, .size = sizeof(now.place) - length};
     now.level[now.levels++] = length;
     text_add(&t, length > 0 ? "." : "");
     text_add(&t, name);
+    return t;
+}
+
+void oci_below(const char *name)
+{
+    struct text t = enter(name);
+    text_end(&t);
+}
+
+void oci_at(const char *name, size_t i)
+{
+    struct text t = enter(name);
     text_add(&t, "[");
     text_number(&t, i);
     text_add(&t, "]");
@@ -98,7 +113,7 @@ static bool is_of_number(char c)
     return memchr(characters, c, sizeof(characters) - 1) != NULL;
 }
 
-// The mark as the profile's own, plain or escaped, means nothing that it could need.
+// The mark as the text's own, plain or escaped, means nothing that it could need.
 static bool has_mark(const char *text, size_t size)
 {
     static const char escaped[] = "\\u007";
@@ -151,7 +166,7 @@ static int refuse_text(const json_error_t *error)
 {
     struct text t = {.data = now.reason, .size = sizeof(now.reason)};
     if (error->text[0] == '\0' || json_error_code(error) == json_error_out_of_memory)
-        return err_no("seccomp", now.source, ENOMEM);
+        return err_no(now.op, now.source, ENOMEM);
     add(&t, "line ");
     text_number(&t, error->line > 0 ? (uint64_t)error->line : 1);
     add(&t, ", column ");
@@ -189,27 +204,23 @@ bool oci_is_string(const json_t *value)
 
 static bool has_type(const json_t *value, int type)
 {
+    if (type == OCI_ANYTHING)
+        return true;
+    if (type == OCI_BOOLEAN)
+        return json_is_boolean(value);
     if (is_marked(value))
         return type == JSON_INTEGER;
     return json_typeof(value) == (json_type)type;
 }
 
-// What engines have in their templates, from which they make a profile for each container.
-static void hint_at_template(const char *name)
+static const char *type_name(int type)
 {
-    static const char *const names[] = {"archMap", "includes", "excludes",    "comment",
-                                        "name",    "errno",    "defaultErrno"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(name, names[i]) == 0)
-            err_hint("this is a container engine's template; a profile of the OCI runtime "
-                     "specification is what an "
-                     "engine makes of it, see linux.seccomp in a container's config.json");
-    }
+    static const char *const names[] = {"an object", "an array", "a string", "an integer"};
+    return type == OCI_BOOLEAN ? "true or false" : names[type];
 }
 
 int oci_fields(const json_t *object, const struct oci_field *fields, const json_t **values)
 {
-    static const char *const types[] = {"an object", "an array", "a string", "an integer"};
     const char *key;
     json_t *value;
     if (!json_is_object(object))
@@ -223,16 +234,53 @@ int oci_fields(const json_t *object, const struct oci_field *fields, const json_
             i++;
         if (fields[i].name == NULL) {
             int error = oci_no(NULL, "no such field: ", key);
-            hint_at_template(key);
+            if (now.unknown != NULL)
+                now.unknown(key);
             return error;
         }
+        if (!json_is_null(value) && fields[i].type == OCI_REFUSED)
+            return oci_no(key, "not carried out", NULL);
         if (!json_is_null(value) && !has_type(value, fields[i].type))
-            return oci_no(fields[i].name, "not ", types[fields[i].type]);
+            return oci_no(fields[i].name, "not ", type_name(fields[i].type));
         values[i] = json_is_null(value) ? NULL : value;
     }
     for (size_t i = 0; fields[i].name != NULL; i++) {
         if (fields[i].needed && values[i] == NULL)
             return oci_no(fields[i].name, "missing", NULL);
+    }
+    return 0;
+}
+
+// -- values ------------------------------------------------------------------------------------
+
+int oci_integer(const char *name, const json_t *value, int64_t min, int64_t max, int64_t *number)
+{
+    if (value == NULL)
+        return 0;
+    if (!json_is_integer(value) || json_integer_value(value) < min || json_integer_value(value) > max)
+        return oci_no(name, "out of range", NULL);
+    *number = json_integer_value(value);
+    return 0;
+}
+
+int oci_find(const char *const *names, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    for (int i = 0; text != NULL && names[i] != NULL; i++) {
+        if (strcmp(names[i], text) == 0)
+            return i;
+    }
+    return -1;
+}
+
+int oci_each(const char *name, const json_t *array, int (*take)(void *to, const json_t *value), void *to)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        oci_at(name, i);
+        int error = take(to, json_array_get(array, i));
+        if (error < 0)
+            return error;
+        oci_leave();
     }
     return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "cmd/limits.h"
+#include "plan/limits.h"
 
 #include <string.h>
 
@@ -21,44 +21,65 @@ static bool parse_limit(const char *text, bool size, const char **end, rlim_t *l
     return true;
 }
 
+static const struct limits_row rows[] = {
+    {"as", RLIMIT_AS, true},           {"core", RLIMIT_CORE, true},
+    {"cpu", RLIMIT_CPU, false},        {"data", RLIMIT_DATA, true},
+    {"fsize", RLIMIT_FSIZE, true},     {"locks", RLIMIT_LOCKS, false},
+    {"memlock", RLIMIT_MEMLOCK, true}, {"msgqueue", RLIMIT_MSGQUEUE, true},
+    {"nice", RLIMIT_NICE, false},      {"nofile", RLIMIT_NOFILE, false},
+    {"nproc", RLIMIT_NPROC, false},    {"rss", RLIMIT_RSS, true},
+    {"rtprio", RLIMIT_RTPRIO, false},  {"rttime", RLIMIT_RTTIME, false},
+    {"sigpending", RLIMIT_SIGPENDING, false}, {"stack", RLIMIT_STACK, true},
+};
+
+const struct limits_row *limits_find(const char *name, size_t n)
+{
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strlen(rows[i].name) == n && memcmp(rows[i].name, name, n) == 0)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+static unsigned place_of(const struct plan *p, const struct limits_row *row)
+{
+    unsigned i = 0;
+    while (i < p->rlimit_count && p->rlimit[i].resource != row->resource)
+        i++;
+    return i;
+}
+
+bool limits_has(const struct plan *p, const struct limits_row *row)
+{
+    return place_of(p, row) < p->rlimit_count;
+}
+
+void limits_set(struct plan *p, const struct limits_row *row, struct rlimit limit)
+{
+    unsigned i = place_of(p, row); // each resource once: there is room
+    p->rlimit[i] = (struct plan_rlimit){row->resource, row->name, limit};
+    p->rlimit_count += i == p->rlimit_count;
+}
+
 int limits_take_rlimit(struct plan *p, const char *option, const char *value)
 {
-    static const struct {
-        const char *name;
-        int resource;
-        bool size;
-    } rows[] = {
-        {"as", RLIMIT_AS, true},           {"core", RLIMIT_CORE, true},
-        {"cpu", RLIMIT_CPU, false},        {"data", RLIMIT_DATA, true},
-        {"fsize", RLIMIT_FSIZE, true},     {"locks", RLIMIT_LOCKS, false},
-        {"memlock", RLIMIT_MEMLOCK, true}, {"msgqueue", RLIMIT_MSGQUEUE, true},
-        {"nice", RLIMIT_NICE, false},      {"nofile", RLIMIT_NOFILE, false},
-        {"nproc", RLIMIT_NPROC, false},    {"rss", RLIMIT_RSS, true},
-        {"rtprio", RLIMIT_RTPRIO, false},  {"rttime", RLIMIT_RTTIME, false},
-        {"sigpending", RLIMIT_SIGPENDING, false}, {"stack", RLIMIT_STACK, true},
-    };
-    size_t n = strcspn(value, "="), row = 0, rows_count = sizeof(rows) / sizeof(rows[0]);
+    size_t n = strcspn(value, "=");
     if (value[n] != '=')
         return plan_usage(option, value, "not NAME=SOFT[:HARD]");
-    while (row < rows_count && (strlen(rows[row].name) != n || strncmp(rows[row].name, value, n) != 0))
-        row++;
-    if (row == rows_count)
+    const struct limits_row *row = limits_find(value, n);
+    if (row == NULL)
         return plan_usage(option, value, "no such limit");
     const char *end;
     struct rlimit limit = {0, 0};
-    bool good = parse_limit(value + n + 1, rows[row].size, &end, &limit.rlim_cur);
+    bool good = parse_limit(value + n + 1, row->size, &end, &limit.rlim_cur);
     limit.rlim_max = limit.rlim_cur;
     if (good && *end == ':')
-        good = parse_limit(end + 1, rows[row].size, &end, &limit.rlim_max);
+        good = parse_limit(end + 1, row->size, &end, &limit.rlim_max);
     if (!good || *end != '\0')
         return plan_usage(option, value, "not NAME=SOFT[:HARD] in numbers or \"unlimited\"");
     if (limit.rlim_cur > limit.rlim_max)
         return plan_usage(option, value, "the soft limit is above the hard one");
-    unsigned i = 0;
-    while (i < p->rlimit_count && p->rlimit[i].resource != rows[row].resource)
-        i++;
-    p->rlimit[i] = (struct plan_rlimit){rows[row].resource, rows[row].name, limit};
-    p->rlimit_count += i == p->rlimit_count;
+    limits_set(p, row, limit);
     return 0;
 }
 
