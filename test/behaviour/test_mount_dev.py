@@ -5,6 +5,7 @@ import os
 import pathlib
 import pty
 import stat
+import subprocess
 
 import pytest
 
@@ -59,6 +60,20 @@ def test_they_work(bbox, who, way):  # noqa: F811
         echo lost > /dev/null; head -c 3 /dev/zero | od -An -tx1; head -c 5 /dev/urandom | wc -c
         echo x 2>/dev/null > /dev/full || echo full; cat /dev/null""")
     assert out.split() == ["00", "00", "00", "5", "full"]
+
+
+def test_standard_descriptors_are_the_roots_null(bbox, who, way):  # noqa: F811
+    """Those that were the host's; others stay (S3-48)."""
+    script = """exec 3>&1 >&2
+        for i in /proc/self/fd/0 /proc/self/fd/2 /dev/null; do stat -L -c '%d:%i %t:%T' $i; done >&3"""
+    proc = start(bbox, who, way, [*PROC, DEV], script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                 stderr=subprocess.DEVNULL)
+    lines = proc.stdout.splitlines()
+    assert len(lines) == 3 and len(set(lines)) == 1 and lines[0].endswith(" 1:3"), proc
+    with open("/etc/hostname") as file:
+        proc = start(bbox, who, way, [*PROC, DEV], "cat; echo error >&2", stdin=file)
+        file.seek(0)
+        assert (proc.stdout, proc.stderr) == (file.read(), "error\n")
 
 
 def test_the_umask_takes_nothing_away(bbox, who):
