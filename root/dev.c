@@ -70,6 +70,8 @@ static int reopen_null(int dir)
     struct text t = {path, sizeof(path), 0};
     if (!is_null(0) && !is_null(1) && !is_null(2))
         return 0;
+    if (proc_fd() < 0)
+        return proc_missing();
     AUTO_CLOSE int place = openat(dir, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (place < 0)
         return err_at("open", "/dev/null");
