@@ -88,13 +88,13 @@ static const struct option_row *find_row(const struct option_row *rows, const ch
 
 // -- words -------------------------------------------------------------------------------------
 
-// Words are gone through three times: for words in place of themselves and for where errors go; for the defaults that
+// Words are gone through three times: for further words and the descriptors named beside them; for the defaults that
 // options override, wherever they stand; and for these.
 enum sweep { SWEEP_FIRST, SWEEP_CONFIG, SWEEP_REST };
 
 static enum sweep sweep_of(const struct option_row *row)
 {
-    static const char *const first[] = {"--args-fd", "--status-fd", NULL};
+    static const char *const first[] = {"--args-fd", "--status-fd", "--sync-fd", NULL};
     return options_find(first, row->name) >= 0 ? SWEEP_FIRST
            : strcmp(row->name, "--config") == 0 ? SWEEP_CONFIG
                                                 : SWEEP_REST;
