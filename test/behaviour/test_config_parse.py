@@ -86,7 +86,6 @@ def test_as_runc_writes_it(tmp_path, rootless):
     assert plan["command"] == ["sh"] and plan["hostname"] == "runc"
     assert len(plan["mounts"]) == len(config["mounts"])
     assert plan["masks"] == config["linux"]["maskedPaths"]
-    assert plan["capability_sets"]["ambient"] == []
 
 
 def test_without_a_mount_namespace(bundle):
