@@ -89,10 +89,10 @@ static const struct option_row *find_row(const struct option_row *rows, const ch
 // -- words -------------------------------------------------------------------------------------
 
 // These are taken before all others, wherever they stand: words in place of themselves; the defaults that others
-// override; and where all errors go.
+// override; and descriptors, so that none is read that is named twice.
 static bool is_early(const struct option_row *row)
 {
-    static const char *const names[] = {"--args-fd", "--config", "--status-fd", NULL};
+    static const char *const names[] = {"--args-fd", "--config", "--status-fd", "--sync-fd", NULL};
     return options_find(names, row->name) >= 0;
 }
 
