@@ -356,6 +356,20 @@ def test_hook_of_a_shared_pid_namespace(own):
     assert json.loads((out / "state").read_text())["pid"] == int(got)
 
 
+@need_root
+@pytest.mark.parametrize("kind", ["pid", "mnt"])
+def test_hooks_where_others_live(bundle, bbox, kind):
+    """A joined namespace's programs, and its eyes, are somebody else's."""
+    out = hook(bundle, 'echo RAN > "$OUT/ran"')
+    bundle.config["mounts"] = []
+    bundle.linux["namespaces"] = [{"type": "mount"}]
+    bundle.config["root"]["path"] = "/mnt" if kind == "mnt" else "rootfs"
+    with container(bbox, *OF_HOST) as pid:
+        got = bundle.inroot("/bin/echo", "RAN", opts=[f"--join={kind}:/proc/{pid}/ns/{kind}"])
+    assert_fails(got, 125)
+    assert "hooks" in got.stderr and not (out / "ran").exists()
+
+
 # -- joined ------------------------------------------------------------------------------------
 
 @need_root
