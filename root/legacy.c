@@ -305,7 +305,10 @@ int legacy_mount(struct enter *e, const char *type, const char *source, const ch
     AUTO_CLOSE int top = open_top(name);
     if (top >= 0 && how->propagation != 0)
         error = propagate(top, how->propagation, false, name);
-    error = move_there(&s, top, top < 0 ? top : error, target, name);
+    error = top < 0 ? top : error;
+    // What covers the tree is seen by nobody, and where it is now neither. The tree may lie on "/" too.
+    if (error < 0 || target != e->tree)
+        error = move_there(&s, top, error, target, name);
     return error < 0 ? error : fd_take(&top);
 }
 
