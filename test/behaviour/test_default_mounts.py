@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """--default-mounts in user namespaces that others made, where no group tty may be mapped."""
 from conftest import ROOT_CALLER, exec_in, give, inroot, need_root, need_tool, need_userns, ordinary
+from denying import way  # noqa: F401: a fixture
 from joining import nested
 
 DEFAULTS = ["--default-mounts", "--unshare=pid"]
@@ -20,10 +21,10 @@ def test_group_of_terminals(bbox):
 
 @need_userns
 @need_tool("unshare")
-def test_namespace_of_the_caller(bbox):
+def test_namespace_of_the_caller(bbox, way):  # noqa: F811
     if ROOT_CALLER:
         give(bbox)
-    proc = inroot("exec", *DEFAULTS, bbox, *SHOW, wrapper=["unshare", "-Ur"], **ordinary())
+    proc = inroot("exec", *DEFAULTS, bbox, *SHOW, wrapper=["unshare", "-Ur"], **ordinary(), **way)
     seen = options_of(proc)
     assert {"mode=620", "ptmxmode=666"} <= seen and not any(option.startswith("gid=") for option in seen)
 

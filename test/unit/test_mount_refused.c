@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Options of mounts that say what can't be meant, or what would have no effect; and those next to them that do.
+// Options of mounts that can't be meant, or would have no effect; and those next to them that do.
 
 #include <errno.h>
 
