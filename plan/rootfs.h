@@ -57,7 +57,9 @@ struct plan_mount {
     bool overlay;  // bind: writes are thrown away
     bool idmap, idmap_all;                    // the latter: ridmap
     const struct id_maps *users, *groups;     // of idmap; NULL: those of the user namespace
-    bool by_default; // of --default-mounts: where a sysfs can't be mounted the host's is bound, read-only
+    // Of --default-mounts: where a sysfs can't be mounted the host's is bound, read-only; a devpts whose last option,
+    // the group, is none of this user namespace does without.
+    bool by_default;
 };
 
 // A device node in the root. `source` is a node of the host (--device), else it is made by numbers.
