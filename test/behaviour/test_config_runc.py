@@ -30,7 +30,8 @@ DIFFERENCES = [
     ("mount /dev/(full|null|random|tty|urandom|zero)", "devtmpfs /[a-z]* devtmpfs rw,relatime .*",
      "devtmpfs /[a-z]* devtmpfs rw,nosuid,noexec,relatime .*",
      "a device that is bound executes nothing, as under crun"),
-    ("(dev|links) /dev/core", ".*", "None", "crun makes the link everywhere; runc and inroot where there is /proc/kcore"),
+    ("(dev|links) /dev/core", ".*", "None",
+     "crun makes the link everywhere; runc and inroot where there is /proc/kcore"),
     ("status (NSpgid|NSsid)", "1", "0", "the session stays the caller's; --new-session is what runc does"),
 ]
 
