@@ -172,7 +172,7 @@ def test_a_standard_descriptor_as_source_is_null_for_the_payload(bbox, source, n
         if number:
             kw[names[3 - number]] = -1  # the other one is captured
         out = 1 if number != 1 else 2
-        script = f"cat /mnt/which >&{out}; stat -L -c %t:%T /proc/$$/fd/{number} >&{out}; true"
+        script = f"cat /mnt/which >&{out}; seen=$(stat -L -c %t:%T /proc/$$/fd/{number}); echo $seen >&{out}"
         opts = ["--unshare=pid", "--mount=type=proc,dst=/proc", f"--volume=fd:{number}:/mnt"]
         proc = exec_in(bbox, "/bin/sh", "-c", script, opts=opts, **kw)
     assert (proc.stderr if number == 1 else proc.stdout) == "source\n1:3\n"
