@@ -136,14 +136,16 @@ lint:
 
 BIN = $(DESTDIR)$(PREFIX)/bin
 MAN = $(DESTDIR)$(PREFIX)/share/man/man1
+MAN5 = $(DESTDIR)$(PREFIX)/share/man/man5
 MAN8 = $(DESTDIR)$(PREFIX)/share/man/man8
 APPARMOR = $(DESTDIR)/etc/apparmor.d
 
 install: inroot
-	install -d $(BIN) $(MAN) $(MAN8)
+	install -d $(BIN) $(MAN) $(MAN5) $(MAN8)
 	install -m 755 inroot $(BIN)
 	for link in $(LINKS); do ln -sf inroot $(BIN)/$$link; done
 	install -m 644 $(MANUALS) $(MAN)
+	install -m 644 man/inroot-config.5 $(MAN5)
 	install -m 644 man/inroot-setuid.8 $(MAN8)
 	for link in $(LINKS); do ln -sf inroot-$${link%-in-root}.1 $(MAN)/$$link.1; done
 	if [ -d $(APPARMOR) ]; then \
@@ -158,7 +160,7 @@ install-setuid: install
 
 uninstall:
 	rm -f $(BIN)/inroot $(LINKS:%=$(BIN)/%) $(MANUALS:man/%=$(MAN)/%) $(LINKS:%=$(MAN)/%.1) \
-		$(MAN8)/inroot-setuid.8 $(APPARMOR)/inroot
+		$(MAN5)/inroot-config.5 $(MAN8)/inroot-setuid.8 $(APPARMOR)/inroot
 
 clean:
 	rm -rf inroot build/inroot.debug build/inroot.map build/static build/dynamic build/lenient build/fuzz build/check

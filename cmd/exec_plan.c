@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cmd/exec.h"
+#include "cmd/exec_plan_process.h"
 #include "cmd/rootfs_options.h"
 #include "root/enter.h"
 #include "sys/err.h"
@@ -102,7 +103,9 @@ static void print_payload(const struct plan *p, uint64_t capabilities, struct ou
     out_bool(o, "no_new_privs", !p->new_privs);
     out_string(o, "seccomp", p->filter == FILTER_NONE      ? "none"
                              : p->filter == FILTER_DEFAULT ? "default"
+                             : p->filter == FILTER_CONFIG  ? "linux.seccomp"
                                                            : p->filter_value);
+    exec_print_process(p, o);
     out_string(o, "workdir", p->workdir != NULL ? p->workdir : "/");
     out_open(o, "command", '[');
     for (char **word = p->command; *word != NULL; word++)
@@ -117,6 +120,7 @@ int exec_print_plan(const struct plan *p, const struct caps_privilege *held)
     out_open(&o, NULL, '{');
     print_enter(p, &o);
     print_namespaces(p, &o);
+    exec_print_settings(p, &o);
     exec_print_rootfs(p, &o);
     out_open(&o, "steps", '[');
     enter_print(p, &o);

@@ -46,6 +46,18 @@ static int check_mounts(struct plan *p)
     return 0;
 }
 
+// Their paths would be those of whoever made the mounts in there; and in their pid namespace others see a process that
+// has the host's root.
+static int check_hooks(const struct plan *p)
+{
+    const struct plan_join *j = find(p, CLONE_NEWNS | CLONE_NEWPID);
+    if (p->rootfs.hook_count == 0 || j == NULL)
+        return 0;
+    return plan_usage("hooks", p->rootfs.hook[0].path,
+                      j->flag == CLONE_NEWPID ? "not in a joined pid namespace: who lives there could take them over"
+                                              : "not in a joined mount namespace: its programs are not this one's");
+}
+
 int plan_check_joins(struct plan *p)
 {
     int error = check_target(p);
@@ -58,5 +70,7 @@ int plan_check_joins(struct plan *p)
         return plan_usage("--join", both->name, "--unshare names the same type");
     if ((p->join_flags & CLONE_NEWUSER) != 0 && p->map_given)
         return plan_usage("--join", "user", "the --map options are for a user namespace of one's own");
+    if ((error = check_hooks(p)) < 0)
+        return error;
     return (p->join_flags & CLONE_NEWNS) != 0 ? check_mounts(p) : 0;
 }

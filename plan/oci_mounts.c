@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "plan/mount_words.h"
+#include "plan/mountspec.h"
 #include "plan/oci_parts.h"
 
 enum { DESTINATION, SOURCE, TYPE, OPTIONS, USERS, GROUPS };
@@ -51,25 +52,10 @@ static int take_options(struct plan_mount *m, const json_t *options)
 
 // -- places ------------------------------------------------------------------------------------
 
-// Whether `path` is `name` ("", "dev") once what means nothing is left out.
-static bool is_place(const char *path, const char *name)
+static bool is_place(const char *path, const char *place)
 {
     char clean[PATH_MAX];
-    size_t length = 0;
-    for (const char *s = path + strspn(path, "/"); *s != '\0'; s += strspn(s, "/")) {
-        size_t n = strcspn(s, "/");
-        if (n == 2 && s[0] == '.' && s[1] == '.') {
-            while (length > 0 && clean[--length] != '/')
-                continue;
-        } else if (n != 1 || s[0] != '.') {
-            clean[length] = '/';
-            length += length > 0;
-            memcpy(clean + length, s, n); // with its separator no longer than `path` is
-            length += n;
-        }
-        s += n;
-    }
-    return length == strlen(name) && memcmp(clean, name, length) == 0;
+    return plan_clean_path(path, clean, sizeof(clean)) && strcmp(clean, place) == 0;
 }
 
 // A relative one starts from "/", as it always did.
@@ -88,7 +74,7 @@ static int take_destination(struct plan_mount *m, const json_t *value)
         memcpy(absolute + 1, text, n);
         m->target = absolute;
     }
-    return is_place(m->target, "") ? oci_no("destination", "the root itself can't be mounted on", NULL) : 0;
+    return is_place(m->target, "/") ? oci_no("destination", "the root itself can't be mounted on", NULL) : 0;
 }
 
 // -- one mount ---------------------------------------------------------------------------------
@@ -152,7 +138,7 @@ static int take_mount(void *to, const json_t *object)
     const char *conflict = mount_words_conflict(m);
     if (conflict != NULL)
         return oci_no("options", conflict, NULL);
-    t->covers_dev |= m->type == MOUNT_BIND && is_place(m->target, "dev");
+    t->covers_dev |= m->type == MOUNT_BIND && is_place(m->target, "/dev");
     t->mount++;
     return 0;
 }

@@ -98,9 +98,6 @@ static int take_capabilities(struct plan *p, const json_t *object)
     int error = oci_fields(object, capability_fields, field);
     for (int i = 0; i < PLAN_CAP_SETS && error == 0; i++)
         error = oci_each(capability_fields[i].name, field[i], take_capability, &p->cap_sets[i]);
-    // The kernel has no others in this set (capabilities(7)). Templates name them all the same, `runc spec` too, and
-    // what they mean is what every runtime makes of it.
-    p->cap_sets[PLAN_AMBIENT] &= p->cap_sets[PLAN_PERMITTED] & p->cap_sets[PLAN_INHERITABLE];
     if (error == 0)
         oci_leave();
     return error;

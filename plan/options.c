@@ -88,16 +88,20 @@ static const struct option_row *find_row(const struct option_row *rows, const ch
 
 // -- words -------------------------------------------------------------------------------------
 
-// These are taken before all others, wherever they stand: words in place of themselves; the defaults that others
-// override; and where all errors go.
-static bool is_early(const struct option_row *row)
+// Words are gone through three times: for further words and the descriptors named beside them; for the defaults that
+// options override, wherever they stand; and for these.
+enum sweep { SWEEP_FIRST, SWEEP_CONFIG, SWEEP_REST };
+
+static enum sweep sweep_of(const struct option_row *row)
 {
-    static const char *const names[] = {"--args-fd", "--config", "--status-fd", NULL};
-    return options_find(names, row->name) >= 0;
+    static const char *const first[] = {"--args-fd", "--status-fd", "--sync-fd", NULL};
+    return options_find(first, row->name) >= 0 ? SWEEP_FIRST
+           : strcmp(row->name, "--config") == 0 ? SWEEP_CONFIG
+                                                : SWEEP_REST;
 }
 
 // One option at *words, left behind it and its value. It is taken if it is one of this sweep.
-static int take_option(const struct option_row *rows, struct plan *p, char ***words, bool early)
+static int take_option(const struct option_row *rows, struct plan *p, char ***words, enum sweep sweep)
 {
     char *word = *(*words)++;
     size_t n = strcspn(word, "=");
@@ -117,7 +121,7 @@ static int take_option(const struct option_row *rows, struct plan *p, char ***wo
             return plan_usage(row->name, NULL, "this option needs a value");
         (*words)++;
     }
-    return row->take != NULL && is_early(row) == early ? row->take(p, row->name, value) : 0;
+    return row->take != NULL && sweep_of(row) == sweep ? row->take(p, row->name, value) : 0;
 }
 
 // An operand, or what ends the options.
@@ -127,14 +131,14 @@ static bool is_end(const char *word)
            strcmp(word, "--help") == 0;
 }
 
-static int take_early(const struct option_row *rows, struct plan *p, char ***words)
+static int take_first(const struct option_row *rows, struct plan *p, char ***words)
 {
     size_t own = 0; // the first word behind those of --args-fd
     for (size_t at = 0, next; !is_end((*words)[at]); at = next) {
         char **rest = *words + at;
         size_t count = 0;
         int before = p->args_fd;
-        int error = take_option(rows, p, &rest, true);
+        int error = take_option(rows, p, &rest, SWEEP_FIRST);
         if (error < 0)
             return error;
         next = (size_t)(rest - *words);
@@ -154,9 +158,13 @@ static int take_early(const struct option_row *rows, struct plan *p, char ***wor
 
 int options_parse(const struct option_row *rows, struct plan *p, char **words, char ***operands)
 {
-    int error = take_early(rows, p, &words);
-    while (error == 0 && !is_end(*words))
-        error = take_option(rows, p, &words, false);
+    int error = take_first(rows, p, &words);
+    char **start = words;
+    for (enum sweep sweep = SWEEP_CONFIG; sweep <= SWEEP_REST && error == 0; sweep++) {
+        words = start;
+        while (error == 0 && !is_end(*words))
+            error = take_option(rows, p, &words, sweep);
+    }
     if (error < 0)
         return error;
     if (*words != NULL && strcmp(*words, "--help") == 0)

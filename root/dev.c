@@ -11,8 +11,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "root/node.h"
 #include "plan/mountspec.h"
+#include "root/node.h"
 #include "root/rootfs.h"
 #include "sys/err.h"
 #include "sys/fd.h"
@@ -53,6 +53,39 @@ static int make_nodes(struct enter *e, int dir, const char *name)
                          .source = nodes[i].host};
         if (error < 0 || (error = node_make(e, dir, &n)) < 0)
             return error;
+    }
+    return 0;
+}
+
+static bool is_null(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+// Of 0, 1 and 2 what is /dev/null becomes the root's own: the host's is a file of a mount that is not in the root.
+static int reopen_null(int dir)
+{
+    char path[32];
+    struct text t = {path, sizeof(path), 0};
+    if (!is_null(0) && !is_null(1) && !is_null(2))
+        return 0;
+    if (proc_fd() < 0)
+        return proc_missing();
+    AUTO_CLOSE int place = openat(dir, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (place < 0)
+        return err_at("open", "/dev/null");
+    if (!is_null(place))
+        return err_because("open", "/dev/null", ESTALE, "something else came there meanwhile");
+    text_add(&t, "self/fd/");
+    text_number(&t, (unsigned)place);
+    text_end(&t);
+    AUTO_CLOSE int null = openat(proc_fd(), path, O_RDWR | O_CLOEXEC);
+    if (null < 0)
+        return err_at("open", "/dev/null");
+    for (int fd = 0; fd <= 2; fd++) {
+        if (is_null(fd) && dup2(null, fd) < 0)
+            return err_at("dup2", "/dev/null");
     }
     return 0;
 }
@@ -123,7 +156,8 @@ int dev_populate(struct enter *e)
     int error = dir < 0 ? dir : make_nodes(e, dir, "/dev");
     // Where it can't be written a layer may lie over it by now.
     AUTO_CLOSE int again = error < 0 ? error : open_dev(e);
-    return again < 0 ? again : make_links(again);
+    error = again < 0 ? again : make_links(again);
+    return error < 0 ? error : reopen_null(again);
 }
 
 // -- the console -------------------------------------------------------------------------------
@@ -196,6 +230,12 @@ static int compose(const struct plan_mount *m, char *data, size_t size, bool *co
     return text_end(&t) ? 0 : err_because("mount", m->target, E2BIG, "its options are longer than a page");
 }
 
+static bool is_dev(const char *target)
+{
+    char clean[sizeof("/dev")];
+    return plan_clean_path(target, clean, sizeof(clean)) && strcmp(clean, "/dev") == 0;
+}
+
 int dev_mount(struct enter *e, const struct plan_mount *m, int target)
 {
     char data[PATH_MAX];
@@ -217,6 +257,8 @@ int dev_mount(struct enter *e, const struct plan_mount *m, int target)
     error = make_nodes(e, dir, m->target);
     if (error == 0)
         error = make_links(dir);
+    if (error == 0 && is_dev(m->target))
+        error = reopen_null(dir);
     if (error == 0 && console)
         error = bind_console(e, dir, m->target);
     // Others may be mounted in it still.

@@ -3,6 +3,7 @@
 // An OCI config's createContainer hooks: programs of the host, by the host's paths, in the container's namespaces.
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,9 @@ static int run(const struct enter *e, const struct plan_hook *h)
 // In the order of the config; the first that fails is the last.
 int rootfs_run_hooks(struct enter *e)
 {
+    // The plan refused it already: the host's mounts must not be in their reach, nor they in others'.
+    if (e->tree < 0 || (e->plan->join_flags & (CLONE_NEWNS | CLONE_NEWPID)) != 0)
+        return err_because("hook", NULL, EPERM, "only with new mounts, and no joined mount or pid namespace");
     for (unsigned i = 0; i < e->plan->rootfs.hook_count; i++) {
         int error = run(e, &e->plan->rootfs.hook[i]);
         if (error < 0)

@@ -24,7 +24,7 @@ static int find_below(const struct mountinfo *m, void *context)
     if (n == 1)
         n = 0; // "/"
     bool below = strncmp(m->point, root, n) == 0 && (m->point[n] == '/' || m->point[n] == '\0');
-    return below && strcmp(m->type, "proc") == 0 ? 1 : 0;
+    return below ? 1 : 0;
 }
 
 bool hostproc_below(int root)
@@ -37,7 +37,7 @@ bool hostproc_below(int root)
                  by_fd.st_ino == by_path.st_ino;
     if (!known) // deleted, detached, or on a mount that is covered
         return true;
-    return mountinfo_each(mounts, find_below, path) != 0;
+    return mountinfo_each_of(mounts, "proc", find_below, path) != 0;
 }
 
 int hostproc_in_clone(int tree)
@@ -103,8 +103,6 @@ static int refuse(const struct look *look, const char *point, const char *reason
 static int look_at(const struct mountinfo *m, void *context)
 {
     struct look *look = context;
-    if (strcmp(m->type, "proc") != 0)
-        return 0;
     look->any = true;
     if (m->root[1] >= '0' && m->root[1] <= '9')
         return refuse(look, m->point, "the directory of one process is mounted there");
@@ -134,7 +132,7 @@ int hostproc_refuse(const char *root, bool own_pids, bool *any)
         err_hint("whether the root shows the caller's processes can't be told without /proc: --allow-host-proc");
         return mounts;
     }
-    error = mountinfo_each(mounts, look_at, &look);
+    error = mountinfo_each_of(mounts, "proc", look_at, &look);
     *any = look.any;
     return error;
 }

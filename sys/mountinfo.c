@@ -99,7 +99,25 @@ static bool parse_line(char *line, struct mountinfo *m)
     return true;
 }
 
+// Blanks in the other fields are escaped: " - TYPE " stands nowhere else.
+static bool may_be_of(const char *line, const char *type)
+{
+    size_t n = type != NULL ? strlen(type) : 0;
+    if (type == NULL)
+        return true;
+    for (const char *s = line; (s = strstr(s, " - ")) != NULL; s++) {
+        if (strncmp(s + 3, type, n) == 0 && s[3 + n] == ' ')
+            return true;
+    }
+    return false;
+}
+
 int mountinfo_each(int fd, int (*visit)(const struct mountinfo *m, void *context), void *context)
+{
+    return mountinfo_each_of(fd, NULL, visit, context);
+}
+
+int mountinfo_each_of(int fd, const char *of, int (*visit)(const struct mountinfo *m, void *context), void *context)
 {
     static char buffer[LINE_MAX_BYTES];
     size_t held = 0;
@@ -114,6 +132,10 @@ int mountinfo_each(int fd, int (*visit)(const struct mountinfo *m, void *context
         while ((end = memchr(line, '\n', held - (size_t)(line - buffer))) != NULL) {
             struct mountinfo m;
             *end = '\0';
+            if (!may_be_of(line, of)) {
+                line = end + 1;
+                continue;
+            }
             if (!parse_line(line, &m))
                 return err_because("read", "/proc/self/mountinfo", EBADMSG, "a line is malformed");
             int result = visit(&m, context);

@@ -24,6 +24,9 @@ struct mountinfo {
 // Strings are valid during the call only. `fd` is an open mountinfo and is read to its end.
 int mountinfo_each(int fd, int (*visit)(const struct mountinfo *m, void *context), void *context);
 
+// The same for mounts of the file system type OF alone; other lines are not looked at.
+int mountinfo_each_of(int fd, const char *of, int (*visit)(const struct mountinfo *m, void *context), void *context);
+
 // Opens the caller's own mountinfo through the descriptor of /proc.
 int mountinfo_open(void);
 

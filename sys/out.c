@@ -193,6 +193,14 @@ void out_integer(struct out *o, const char *key, uint64_t value)
     out_number(o, value);
 }
 
+void out_signed(struct out *o, const char *key, int64_t value)
+{
+    write_key(o, key, "");
+    if (value < 0)
+        out_bytes(o, "-", 1);
+    out_number(o, value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
 void out_bool(struct out *o, const char *key, bool value)
 {
     write_key(o, key, "");

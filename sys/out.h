@@ -39,6 +39,7 @@ void out_open(struct out *o, const char *key, char bracket);
 void out_close(struct out *o, char bracket);
 void out_string(struct out *o, const char *key, const char *value);
 void out_integer(struct out *o, const char *key, uint64_t value);
+void out_signed(struct out *o, const char *key, int64_t value);
 void out_bool(struct out *o, const char *key, bool value);
 void out_null(struct out *o, const char *key);
 

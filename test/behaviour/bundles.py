@@ -54,12 +54,14 @@ class Bundle:
             self.process["args"] = words(args)
         return inroot("exec", f"--config={self.write()}", *opts, **kw)
 
-    def runtime(self, name, state, *args, **kw):
+    def runtime(self, name, state, *args, wrapper=(), **kw):
         """By `runc run` or its like, with its state below the directory `state`."""
         if args:
             self.process["args"] = words(args)
         self.write()
-        return subprocess.run(words([name, "--root", state, "run", "--bundle", self.path, f"inroot-{self.path.name}"]),
+        options = ["--cgroup-manager=disabled"] if name == "crun" else []
+        return subprocess.run(words([*wrapper, name, "--root", state, *options, "run", "--bundle", self.path,
+                                     f"inroot-{self.path.name}"]),
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT, **kw)
 
 

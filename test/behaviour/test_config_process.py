@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
 """What an OCI config says of the process: capabilities, scheduling, clocks, names, and the hooks before it."""
+import contextlib
 import json
 import os
 import pathlib
+import random
+import signal
 import socket
 
 import pytest
 
-from bundles import Bundle, bundle, own_maps, status  # noqa: F401 (a fixture)
-from conftest import ROOT_CALLER, assert_fails, need_root, need_tool, need_userns, ordinary
+from bundles import bundle, own_maps, status  # noqa: F401 (a fixture)
+from conftest import Running, assert_fails, need_root, need_tool, need_userns, ordinary, wait_until
+from joining import OF_HOST, container
 
 STATUS = ("/bin/cat", "/proc/self/status")
 VIEW = ("/bin/process-view",)
@@ -102,9 +106,8 @@ def test_options_change_all_sets(bundle):
 @pytest.mark.parametrize(("uid", "sets", "word"), [
     (0, [KILL, KILL, 0, 0, 0], "kill"),
     (0, [0, 0, KILL, KILL, 0], "kill"),
-    (1000, [CHOWN, CHOWN, 0, CHOWN, CHOWN], "chown"),
     (1000, [CHOWN, 0, CHOWN, 0, CHOWN], "chown"),
-], ids=["effective", "inheritable", "ambient, not inheritable", "ambient, not permitted"])
+], ids=["effective", "inheritable", "ambient, not permitted"])
 def test_sets_that_can_not_be(bundle, uid, sets, word):
     bundle.process["user"]["uid"] = uid
     bundle.process["capabilities"] = capabilities(*sets)
@@ -131,7 +134,12 @@ def test_oom_score(own, adj):
     assert run_ok(own.inroot("/bin/cat", "/proc/self/oom_score_adj", **ordinary())) == f"{adj}\n"
 
 
+CAP_SYS_RESOURCE = 24
+HELD = int(status(pathlib.Path("/proc/self/status").read_text())["CapEff"], 16)
+
+
 @need_root
+@pytest.mark.skipif(not HELD >> CAP_SYS_RESOURCE & 1, reason="needs CAP_SYS_RESOURCE")
 def test_oom_score_below_zero(bundle):
     bundle.process["oomScoreAdj"] = -300
     assert run_ok(bundle.inroot("/bin/cat", "/proc/self/oom_score_adj")) == "-300\n"
@@ -303,3 +311,75 @@ def test_hooks_in_their_order(own):
     hook(own, 'echo three >> "$OUT/order"')
     assert_fails(own.inroot("/bin/echo", "RAN", **ordinary()), 125)
     assert (out / "order").read_text() == "one\ntwo\n"
+
+
+def sleeper():
+    """Words that no other process has."""
+    return f"{random.randrange(10**6, 10**7)}.{os.getpid()}"
+
+
+def running(word):
+    return [pid for pid in os.listdir("/proc") if pid.isdigit() and word in _command(pid)]
+
+
+def _command(pid):
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    return ""
+
+
+@need_userns
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("kinds", [["mount", "pid"], ["mount"]], ids="-".join)
+def test_hook_dies_with_the_set_up(own, number, kinds):
+    """Whoever ends the helper while a hook runs leaves nothing behind."""
+    word = sleeper()
+    own.linux["namespaces"] = [{"type": kind} for kind in [*kinds, "user"]]
+    own.config["mounts"] = []
+    hook(own, f"exec sleep {word}")
+    own.process["args"] = ["/bin/echo", "RAN"]
+    with Running("exec", f"--config={own.write()}", **ordinary()) as box:
+        assert wait_until(lambda: running(f"sleep\0{word}"))
+        box.proc.send_signal(number)
+        assert box.proc.wait(20) == -number
+        assert box.proc.stdout.read() == b""
+        assert wait_until(lambda: not running(word))
+
+
+@need_userns
+def test_hook_of_a_shared_pid_namespace(own):
+    """The pid that it reads is the payload's."""
+    own.linux["namespaces"] = [{"type": "mount"}, {"type": "user"}]
+    own.config["mounts"] = []
+    out = hook(own, 'cat > "$OUT/state"')
+    got = run_ok(own.inroot("/bin/sh", "-c", "echo $$", **ordinary()))
+    assert json.loads((out / "state").read_text())["pid"] == int(got)
+
+
+@need_root
+@pytest.mark.parametrize("kind", ["pid", "mnt"])
+def test_hooks_where_others_live(bundle, bbox, kind):
+    """A joined namespace's programs, and its eyes, are somebody else's."""
+    out = hook(bundle, 'echo RAN > "$OUT/ran"')
+    bundle.config["mounts"] = []
+    bundle.linux["namespaces"] = [{"type": "mount"}]
+    bundle.config["root"]["path"] = "/mnt" if kind == "mnt" else "rootfs"
+    with container(bbox, *OF_HOST) as pid:
+        got = bundle.inroot("/bin/echo", "RAN", opts=[f"--join={kind}:/proc/{pid}/ns/{kind}"])
+    assert_fails(got, 125)
+    assert "hooks" in got.stderr and not (out / "ran").exists()
+
+
+# -- joined ------------------------------------------------------------------------------------
+
+@need_root
+@pytest.mark.parametrize("setting", [{"hostname": "from-a-config"}, {"domainname": "from-a-config"}], ids=str)
+def test_names_of_a_joined_namespace(bundle, bbox, setting):
+    with container(bbox, *OF_HOST) as pid:
+        bundle.linux["namespaces"].append({"type": "uts", "path": f"/proc/{pid}/ns/uts"})
+        bundle.config |= setting
+        assert "from-a-config" in view(bundle.inroot(*VIEW)).values()
+    bundle.linux["namespaces"][-1]["path"] = "/proc/self/ns/uts"
+    got = bundle.inroot("/bin/echo", "RAN")
+    assert_fails(got, 125)
+    assert "the caller's own" in got.stderr

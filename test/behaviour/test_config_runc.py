@@ -10,10 +10,29 @@ import pytest
 
 import container_view
 from bundles import bundle  # noqa: F401 (a fixture)
-from conftest import need_root, need_tool, need_userns, ordinary
+from conftest import ROOT_CALLER, need_root, need_tool, need_userns, ordinary
 
-# What (a whole match), and why.
-DIFFERENCES = []
+# What, theirs, ours (whole matches), and why.
+DIFFERENCES = [
+    ("env HOME", ".*", "None", "runc and crun make one up from the root's /etc/passwd; here the environment is the "
+                               "config's and nothing else"),
+    ("mount (/proc|/sys)/.*", "tmpfs / tmpfs ro,relatime .*", "tmpfs / tmpfs ro,nosuid,nodev,noexec,relatime .*",
+     "the directory that masks is a tmpfs of one inode, with all restrictions"),
+    ("mount /proc/.*", "(devtmpfs|tmpfs) /null (devtmpfs|tmpfs) (rw|ro,relatime).*",
+     "(devtmpfs|tmpfs) /null (devtmpfs|tmpfs) ro,nosuid,noexec,relatime .*",
+     "the /dev/null that masks is the host's, verified, and read-only"),
+    ("mount /sys", r"sysfs / sysfs ro,nosuid,nodev,noexec,relatime \[private\] ro",
+     r"sysfs / sysfs ro,nosuid,nodev,noexec,relatime \[private\] rw",
+     "ro is an attribute of the mount, as with fsmount(2); mount(2) says it of the file system too"),
+    ("mount /sys/fs/cgroup(#2)?", "tmpfs / (tmpfs|cgroup) rw,.*", "tmpfs / cgroup ro,.*",
+     "ro of a cgroup mount holds for the directory of its hierarchies too, and its source is the config's"),
+    ("paths /sys/fs/cgroup", "directory, writable: yes, .*", "directory, writable: no, .*", "the same"),
+    ("mount /dev/(full|null|random|tty|urandom|zero)", "devtmpfs /[a-z]* devtmpfs rw,relatime .*",
+     "devtmpfs /[a-z]* devtmpfs rw,nosuid,noexec,relatime .*",
+     "a device that is bound executes nothing, as under crun"),
+    ("(dev|links) /dev/core", ".*", "None", "crun makes the link everywhere; runc and inroot where there is /proc/kcore"),
+    ("status (NSpgid|NSsid)", "1", "0", "the session stays the caller's; --new-session is what runc does"),
+]
 
 
 def generated(where, *options, **who):
@@ -45,37 +64,57 @@ def theirs(bundle, runtime, state, **who):
     return container_view.view(got.stdout, bundle.root)
 
 
+def reason_of(difference):
+    for *patterns, why in DIFFERENCES:
+        if all(re.fullmatch(pattern, str(seen)) for pattern, seen in zip(patterns, difference, strict=True)):
+            return why
+    return None
+
+
 def judge(theirs, ours):
     """Prints each difference with its reason; those that have none are a failure."""
     unexplained = []
-    for what, their, our in container_view.differences(theirs, ours):
-        reason = next((why for pattern, why in DIFFERENCES if re.fullmatch(pattern, what)), None)
-        print(f"{what}\n  theirs: {their}\n  ours:   {our}\n  {reason or 'NOT EXPLAINED'}")
-        if reason is None:
+    for difference in container_view.differences(theirs, ours):
+        what, their, our = difference
+        why = reason_of(difference)
+        print(f"{what}\n  theirs: {their}\n  ours:   {our}\n  {why or 'NOT EXPLAINED'}")
+        if why is None:
             unexplained.append(what)
     assert not unexplained
+    print(f"{len(theirs)} things compared")
 
 
 runtimes = pytest.mark.parametrize("runtime", [pytest.param("runc", marks=need_tool("runc")),
                                                pytest.param("crun", marks=[need_tool("runc"), need_tool("crun")])])
+UNIFIED = "/sys/fs/cgroup/unified"
+
+
+def around(runtime):
+    """crun runs where there are cgroups of one version: in a mount namespace where that is so, inroot too."""
+    if runtime != "crun" or not ROOT_CALLER or not os.path.ismount(UNIFIED):
+        return []
+    return ["unshare", "-m", "sh", "-c", f'umount {UNIFIED} && exec "$@"', "sh"]
 
 
 @need_root
 @runtimes
 def test_as_root(bundle, runtime, scratch, tmp_path):
     prepare(bundle, generated(scratch))
-    judge(theirs(bundle, runtime, tmp_path), ours(bundle))
+    wrapper = around(runtime)
+    judge(theirs(bundle, runtime, tmp_path, wrapper=wrapper), ours(bundle, wrapper=wrapper))
 
 
 @need_userns
 @runtimes
+@need_tool("setpriv")
 def test_as_a_user(bundle, runtime, scratch):
-    who = ordinary()
+    uid, gid = (1000, 1000) if ROOT_CALLER else (os.getuid(), os.getgid())
     state = scratch / "state"
     state.mkdir()
-    uid, gid = who.get("user", os.getuid()), who.get("group", os.getgid())
     for path in (scratch, state):
         os.chown(path, uid, gid)
-    who["env"] = os.environ | {"XDG_RUNTIME_DIR": str(state), "HOME": str(state)}
-    prepare(bundle, generated(scratch, "--rootless", **who))
-    judge(theirs(bundle, runtime, state, **who), ours(bundle, **who))
+    env = os.environ | {"XDG_RUNTIME_DIR": str(state), "HOME": str(state)}
+    prepare(bundle, generated(scratch, "--rootless", env=env, **ordinary()))
+    who = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"] if ROOT_CALLER else []
+    wrapper = around(runtime) + who
+    judge(theirs(bundle, runtime, state, wrapper=wrapper, env=env), ours(bundle, wrapper=wrapper, env=env))

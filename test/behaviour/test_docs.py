@@ -10,7 +10,7 @@ import pytest
 from conftest import INROOT, REPO, inroot, need_root, need_tool
 from tarball import directory, file, gzip, tar, zstd
 
-PAGES = sorted((REPO / "man").glob("*.[18]"))
+PAGES = sorted((REPO / "man").glob("*.[158]"))
 COMMANDS = ["exec", "features", "unpack"]
 LINKS = {"exec": "exec-in-root", "unpack": "unpack-in-root"}
 EVERYWHERE = {"--help", "--version"}
@@ -40,7 +40,8 @@ def described(page):
 def test_every_command_has_a_page():
     listed = re.findall(r"^  ([a-z]+) ", inroot("--help").stdout, re.MULTILINE)
     assert sorted(listed) == COMMANDS
-    assert [p.name for p in PAGES] == sorted(["inroot.1", "inroot-setuid.8", *(f"inroot-{c}.1" for c in COMMANDS)])
+    assert [p.name for p in PAGES] == sorted(
+        ["inroot.1", "inroot-config.5", "inroot-setuid.8", *(f"inroot-{c}.1" for c in COMMANDS)])
     for command in COMMANDS:
         assert re.search(rf"^\.B[R]? {command}\b", source("inroot.1"), re.MULTILINE), command
 
@@ -85,6 +86,14 @@ def test_fields_of_features_are_described():
         assert re.search(rf"\b{key}\b", page), key
 
 
+def test_fields_of_a_config_are_described():
+    page = source("inroot-config.5")
+    fields = {field for file in (REPO / "plan").glob("oci*.c")
+              for field in re.findall(r'= \{"(\w+)", (?:JSON|OCI)_', file.read_text())}
+    assert len(fields) > 80
+    assert {field for field in fields if not re.search(rf"\b{field}\b", page)} == set()
+
+
 def manual_examples(command):
     found = []
     for page in PAGES:
@@ -103,6 +112,7 @@ def test_example_of_the_manual_is_accepted(scratch, number):
     """As a plan: what the examples name is not there. Descriptor 3 is the parent's socket in one."""
     line = manual_examples("exec")[number].replace("inroot exec", f"{INROOT} exec --dry-run")
     line = line.replace("/srv/debian", str(scratch))
+    (scratch / "config.json").write_text('{"ociVersion":"1.0.2","process":{"cwd":"/","args":["sh"]}}')
     proc = subprocess.run(["sh", "-e", "-c", f"exec 3</dev/null\n{line}"], cwd=scratch, capture_output=True,
                           text=True, timeout=60)
     assert (proc.returncode, proc.stderr) == (0, ""), proc

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
 """The minimal /dev (type=devtmpfs) and --device: nodes that are what they say, and nothing outside the root."""
+import json
 import os
 import pathlib
 import pty
 import stat
+import subprocess
 
 import pytest
 
-from conftest import ROOT_CALLER, assert_fails, exec_in, give, need_root, need_userns, ordinary, private_mounts, run
+from conftest import (ROOT_CALLER, assert_fails, exec_in, give, inroot, need_root, need_userns, ordinary, private_mounts,
+                      run)
 from denying import way  # noqa: F401: a fixture
 
 DEV = "--mount=type=devtmpfs,dst=/dev"
@@ -57,6 +60,20 @@ def test_they_work(bbox, who, way):  # noqa: F811
         echo lost > /dev/null; head -c 3 /dev/zero | od -An -tx1; head -c 5 /dev/urandom | wc -c
         echo x 2>/dev/null > /dev/full || echo full; cat /dev/null""")
     assert out.split() == ["00", "00", "00", "5", "full"]
+
+
+def test_standard_descriptors_are_the_roots_null(bbox, who, way):  # noqa: F811
+    """Those that were the host's; others stay (S3-48)."""
+    script = """exec 3>&1 >&2
+        for i in /proc/self/fd/0 /proc/self/fd/2 /dev/null; do stat -L -c '%d:%i %t:%T' $i; done >&3"""
+    proc = start(bbox, who, way, [*PROC, DEV], script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                 stderr=subprocess.DEVNULL)
+    lines = proc.stdout.splitlines()
+    assert len(lines) == 3 and len(set(lines)) == 1 and lines[0].endswith(" 1:3"), proc
+    with open("/etc/hostname") as file:
+        proc = start(bbox, who, way, [*PROC, DEV], "cat; echo error >&2", stdin=file)
+        file.seek(0)
+        assert (proc.stdout, proc.stderr) == (file.read(), "error\n")
 
 
 def test_the_umask_takes_nothing_away(bbox, who):
@@ -261,3 +278,83 @@ def test_the_hosts_dev_is_as_it_was(bbox, who, way):  # noqa: F811
     inside(bbox, who, way, [DEV, "--device=/dev/full:/dev/other"], "true")
     assert look() == before
     assert pathlib.Path("/proc/self/mountinfo").read_text() == points
+
+
+# -- the /dev of an OCI config: made in what is there ------------------------------------------
+
+def configured(scratch, root, way, script, mounts=(), devices=()):  # noqa: F811
+    """A shell script by a config.json in `scratch`."""
+    path = scratch / "config.json"
+    path.write_text(json.dumps({
+        "ociVersion": "1.0.2", "root": {"path": str(root)}, "mounts": list(mounts),
+        "process": {"args": ["/bin/sh", "-c", script], "cwd": "/", "user": {"uid": 0, "gid": 0}, "env": ["PATH=/bin"]},
+        "linux": {"namespaces": [{"type": "mount"}], "devices": list(devices)}}))
+    return inroot("exec", f"--config={path}", **way)
+
+
+TMPFS = {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]}
+
+
+@need_root
+def test_config_nodes(bbox, scratch, way):  # noqa: F811
+    devices = [{"path": "/dev/other", "type": "c", "major": 1, "minor": 7, "fileMode": 0o640, "uid": 12, "gid": 34},
+               {"path": "/dev/null", "type": "u", "major": 1, "minor": 3, "fileMode": 0o600},
+               {"path": "/srv/fifo", "type": "p"}, {"path": "/dev/ptmx", "type": "c", "major": 5, "minor": 2}]
+    proc = configured(scratch, bbox, way, """
+        ls -A /dev | sort; stat -c '%n %F %t:%T %a %u:%g' /dev/other /dev/null /dev/zero; stat -c '%F %a' /srv/fifo""",
+                      [TMPFS], devices)
+    assert proc.returncode == 0, proc.stderr
+    assert proc.stdout.splitlines() == [*sorted([*NODES, *LINKS, "other"]), "/dev/other character special file 1:7 640 12:34",
+                                        "/dev/null character special file 1:3 600 0:0",
+                                        "/dev/zero character special file 1:5 666 0:0", "fifo 666"]
+    assert os.listdir(bbox / "dev") == []
+
+
+@need_root
+@pytest.mark.parametrize("form", ["absolute", "climbing", "inside"])
+def test_cve_2026_41579_config(bbox, scratch, way, form):  # noqa: F811
+    (scratch / "dev").mkdir()
+    (scratch / "dev/ptmx").write_text("host\n")
+    (bbox / "dev").rmdir()
+    (bbox / "dev").symlink_to({"absolute": scratch / "dev", "climbing": "../../../../../.." + str(scratch / "dev"),
+                               "inside": "etc"}[form])
+    before = sorted(os.listdir(bbox / "etc"))
+    proc = configured(scratch, bbox, way, "echo ran")
+    assert_fails(proc, 125, '"/dev"', "ELOOP")
+    assert proc.stdout == "" and os.listdir(scratch / "dev") == ["ptmx"] and sorted(os.listdir(bbox / "etc")) == before
+    assert (scratch / "dev/ptmx").read_text() == "host\n"
+
+
+@need_root
+@pytest.mark.parametrize("name", ["null", "tty"])
+@pytest.mark.parametrize("kind", ["file", "link", "other"])
+def test_config_refuses_what_is_there(bbox, scratch, way, name, kind):  # noqa: F811
+    place = bbox / "dev" / name
+    {"file": lambda: place.write_text("x"), "link": lambda: place.symlink_to("/etc/inside"),
+     "other": lambda: os.mknod(place, stat.S_IFCHR | 0o666, os.makedev(1, 5))}[kind]()
+    assert_fails(configured(scratch, bbox, way, "echo ran"), 125, f"/dev/{name}", "EEXIST")
+
+
+@need_root
+@pytest.mark.parametrize("kind", ["link", "device", "directory"])
+def test_config_ptmx(bbox, scratch, way, kind):  # noqa: F811
+    """A device would open the host's terminals; anything but that and a link is not ours to remove."""
+    place = bbox / "dev/ptmx"
+    {"link": lambda: place.symlink_to("/etc/inside"), "directory": place.mkdir,
+     "device": lambda: os.mknod(place, stat.S_IFCHR | 0o666, os.makedev(5, 2))}[kind]()
+    proc = configured(scratch, bbox, way, "readlink /dev/ptmx")
+    if kind == "directory":
+        assert_fails(proc, 125, "/dev/ptmx", "EEXIST")
+    else:
+        assert (proc.returncode, proc.stdout) == (0, "pts/ptmx\n"), proc.stderr
+    assert (bbox / "etc/inside").read_text() == "inside\n"
+
+
+@need_root
+def test_config_without_a_dev_of_its_own(bbox, scratch, way):  # noqa: F811
+    """Only a bind on /dev keeps the nodes away (S3-1)."""
+    (scratch / "dev").mkdir()
+    bind = {"destination": "//dev/", "type": "bind", "source": str(scratch / "dev"), "options": ["bind"]}
+    proc = configured(scratch, bbox, way, "ls -A /dev", [bind])
+    assert (proc.returncode, proc.stdout) == (0, ""), proc.stderr
+    assert os.listdir(scratch / "dev") == []

@@ -101,6 +101,9 @@ static void members_are_separated(void **state)
     out_open(&o, "c", '[');
     out_integer(&o, NULL, 0);
     out_integer(&o, NULL, UINT64_MAX);
+    out_signed(&o, NULL, -1);
+    out_signed(&o, NULL, INT64_MIN);
+    out_signed(&o, NULL, INT64_MAX);
     out_string(&o, NULL, "y");
     out_open(&o, NULL, '{');
     out_bool(&o, "t", true);
@@ -113,7 +116,8 @@ static void members_are_separated(void **state)
     out_octal(&o, 0);
     out_octal(&o, UINT32_MAX);
     assert_written(
-        "{\"a\":\"x\",\"b\":[],\"c\":[0,18446744073709551615,\"y\",{\"t\":true,\"f\":false}],"
+        "{\"a\":\"x\",\"b\":[],\"c\":[0,18446744073709551615,-1,-9223372036854775808,"
+        "9223372036854775807,\"y\",{\"t\":true,\"f\":false}],"
         "\"n\":null}755037777777777");
 }
 
