@@ -45,6 +45,11 @@ struct rootfs_how {
     bool keep_peers;             // MS_SHARED: with the source, not as its slave
 };
 
+// Of a mount that a user namespace took over no flag can be cleared; and which times are kept is locked both ways
+// (mount_namespaces(7)).
+#define ROOTFS_TIMES ((uint64_t)ATTR_ATIME | ATTR_NODIRATIME)
+#define ROOTFS_LOCKED "flags that the source has, and its times, are locked in this user namespace"
+
 // Binds `source` (O_PATH, of this mount namespace) over `target` (O_PATH, in the root), attributes set before it is
 // visible, or right after by mount(2). The new mount's root, O_PATH. `name` is the path in the root: for errors,
 // and for opening what mount(2) has put there.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The newer mount calls, for tests that hand over what they make."""
+"""Mount calls, for tests that hand over what they make, or need many of them."""
 import contextlib
 import ctypes
 import os
@@ -38,6 +38,23 @@ def new(kind, **options):
         return call("fsmount", fs, 1, 0)
     finally:
         os.close(fs)
+
+
+FLAGS = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "nosymfollow": 256, "noatime": 1 << 10, "nodiratime": 1 << 11,
+         "relatime": 1 << 21, "strictatime": 1 << 24, "bind": 1 << 12, "remount": 1 << 5, "rec": MS_REC}
+
+
+def mount(source, target, kind=None, *flags):
+    """mount(2): no process for each, where a test needs many."""
+    words = [None if w is None else os.fsencode(w) for w in (source, target, kind)]
+    if libc.mount(*words, sum(FLAGS[f] for f in flags), None) != 0:
+        raise OSError(ctypes.get_errno(), f"mount {target}")
+
+
+def unmount(*paths):
+    for path in paths:
+        if libc.umount2(os.fsencode(path), 2) != 0:  # MNT_DETACH: with all below
+            raise OSError(ctypes.get_errno(), f"umount {path}")
 
 
 def propagate(path, kind, recursive=False):
