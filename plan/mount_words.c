@@ -81,7 +81,7 @@ static const struct row {
 static const struct row *find(const char *word, size_t n)
 {
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (strlen(rows[i].word) == n && memcmp(rows[i].word, word, n) == 0)
+        if (strncmp(rows[i].word, word, n) == 0 && rows[i].word[n] == '\0')
             return &rows[i];
     }
     return NULL;

@@ -222,11 +222,11 @@ static int take_field(struct spec *s, const char *field)
     if (n == 0)
         return wrong(s, "an empty field");
     for (int i = 0; switches[i] != NULL; i++) {
-        if (strlen(switches[i]) == n && strncmp(field, switches[i], n) == 0)
+        if (strncmp(field, switches[i], n) == 0 && switches[i][n] == '\0')
             return take_switch(s, field, value);
     }
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        if (strlen(keys[i].key) != n || strncmp(field, keys[i].key, n) != 0)
+        if (strncmp(field, keys[i].key, n) != 0 || keys[i].key[n] != '\0')
             continue;
         if (value == NULL)
             return wrong(s, "a field that needs a value has none");

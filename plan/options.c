@@ -80,7 +80,7 @@ static int splice_args(int fd, char ***words, size_t at, size_t taken, size_t *c
 static const struct option_row *find_row(const struct option_row *rows, const char *word, size_t n)
 {
     for (; rows->name != NULL; rows++) {
-        if (strlen(rows->name) == n && memcmp(rows->name, word, n) == 0)
+        if (strncmp(rows->name, word, n) == 0 && rows->name[n] == '\0')
             return rows;
     }
     return NULL;

@@ -204,6 +204,13 @@ static int check_procfs(struct enter *e)
     bool as_it_is = e->method == METHOD_JOINED && (e->foreign & CLONE_NEWNS) != 0;
     if (e->no_procfs || as_it_is)
         return 0;
+    // A look at each mount's magic number is cheaper than the list of them all, which need not be read then.
+    if (e->method == METHOD_PIVOT) {
+        AUTO_CLOSE int slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        int found = slash < 0 ? err_at("open", "/") : hostproc_in_clone(slash);
+        if (found <= 0)
+            return found;
+    }
     int error = hostproc_refuse(p->root, (p->unshare & CLONE_NEWPID) != 0, &any);
     if (error < 0)
         return error;

@@ -42,7 +42,7 @@ bool hostproc_below(int root)
 
 int hostproc_in_clone(int tree)
 {
-    uint64_t ids[64];
+    static uint64_t ids[1024];
     int is = proc_is_procfs(tree);
     if (is < 0)
         return err_no("fstatfs", "the root", -is);
@@ -52,7 +52,8 @@ int hostproc_in_clone(int tree)
     if (count < 0) // before 6.8, or more than fit
         return hostproc_below(tree);
     for (int i = 0; i < count; i++) {
-        if (mount_magic(ids[i]) == PROC_SUPER_MAGIC || mount_magic(ids[i]) == 0)
+        uint64_t magic = mount_magic(ids[i]);
+        if (magic == PROC_SUPER_MAGIC || magic == 0)
             return 1;
     }
     return 0;
