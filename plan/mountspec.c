@@ -327,10 +327,11 @@ int mountspec_mount(struct plan *p, const char *option, const char *value)
     return error < 0 ? error : finish(&s);
 }
 
-// The first part of SRC:DST[:OPTIONS], which can be fd:N.
+// The first part of SRC:DST[:OPTIONS], which can be fd:N, or fd, of --mount-fds.
 static char *cut(char *text, char **rest)
 {
-    char *colon = strchr(text + (strncmp(text, "fd:", 3) == 0 ? 3 : 0), ':');
+    bool numbered = strncmp(text, "fd:", 3) == 0 && text[3] != '/';
+    char *colon = strchr(text + (numbered ? 3 : 0), ':');
     *rest = colon != NULL ? colon + 1 : NULL;
     if (colon != NULL)
         *colon = '\0';

@@ -30,10 +30,9 @@ static int set(int fd, bool recursive, const struct mount_attributes *a, const c
 {
     if ((a->set | a->clear | a->propagation) == 0 || mount_set_attributes(fd, recursive, a) == 0)
         return 0;
-    if (errno != EPERM || a->clear == 0)
+    if (errno != EPERM || (a->clear | (a->set & ROOTFS_TIMES)) == 0)
         return err_at("mount_setattr", name);
-    return err_because("mount_setattr", name, EPERM,
-                       "a flag of the source would have to be cleared, and is locked in this user namespace");
+    return err_because("mount_setattr", name, EPERM, ROOTFS_LOCKED);
 }
 
 static int set_by_new_calls(int fd, const struct rootfs_how *how, const char *name)

@@ -45,6 +45,11 @@ struct rootfs_how {
     bool keep_peers;             // MS_SHARED: with the source, not as its slave
 };
 
+// Of a mount that a user namespace took over no flag can be cleared; and which times are kept is locked both ways
+// (mount_namespaces(7)).
+#define ROOTFS_TIMES ((uint64_t)ATTR_ATIME | ATTR_NODIRATIME)
+#define ROOTFS_LOCKED "flags that the source has, and its times, are locked in this user namespace"
+
 // Binds `source` (O_PATH, of this mount namespace) over `target` (O_PATH, in the root), attributes set before it is
 // visible. The new mount's root, O_PATH. `name` is the path in the root: for errors.
 int rootfs_bind(struct enter *e, int source, int target, const struct rootfs_how *how, const char *name);
