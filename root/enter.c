@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "root/join.h"
 #include "root/monitor.h"
@@ -79,7 +80,8 @@ static bool wants_hooks(const struct plan *p)
 
 static bool wants_propagation(const struct plan *p)
 {
-    return p->rootfs.propagation != 0;
+    // Private it is from the start, and the mounts' own words stay.
+    return p->rootfs.propagation != 0 && p->rootfs.propagation != MS_PRIVATE;
 }
 
 static bool wants_overlay(const struct plan *p)

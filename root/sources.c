@@ -37,7 +37,7 @@ struct rootfs_how source_how(const struct plan *p, const struct plan_mount *m)
         .propagation = m->propagation != 0 ? m->propagation : MS_PRIVATE,
         .propagation_all = m->propagation == 0 || m->propagation_all,
         .recursive = m->type == MOUNT_BIND && m->recursive,
-        .keep_peers = p->rootfs.propagation == MS_SHARED,
+        .keep_peers = m->remount || (p->rootfs.propagation == MS_SHARED && m->propagation == MS_SHARED),
     };
     if (m->overlay) // its own lower layer is not written to
         how.set_all |= ATTR_RDONLY;
