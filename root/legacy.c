@@ -87,10 +87,9 @@ static int change(int fd, uint64_t set, uint64_t clear, const char *name)
         return error;
     if (mount(NULL, place_of(fd).path, NULL, MS_REMOUNT | MS_BIND | flags_of(wanted), NULL) == 0)
         return 0;
-    if (errno != EPERM || clear == 0)
+    if (errno != EPERM || ((now & ~wanted) | ((now ^ wanted) & ROOTFS_TIMES)) == 0)
         return err_at("mount", name);
-    return err_because("mount", name, EPERM,
-                       "a flag of the source would have to be cleared, and is locked in this user namespace");
+    return err_because("mount", name, EPERM, ROOTFS_LOCKED);
 }
 
 // -- mounts below ------------------------------------------------------------------------------

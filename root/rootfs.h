@@ -42,8 +42,13 @@ struct rootfs_how {
     uint64_t propagation;        // MS_…; 0 leaves it
     bool propagation_all;
     bool recursive;              // a bind takes what is mounted below along
-    bool keep_peers;             // MS_SHARED: with the source, not as its slave
+    bool keep_peers;             // nothing becomes a slave on the way: of the host's peers, where that was asked for
 };
+
+// Of a mount that a user namespace took over no flag can be cleared; and which times are kept is locked both ways
+// (mount_namespaces(7)).
+#define ROOTFS_TIMES ((uint64_t)ATTR_ATIME | ATTR_NODIRATIME)
+#define ROOTFS_LOCKED "flags that the source has, and its times, are locked in this user namespace"
 
 // Binds `source` (O_PATH, of this mount namespace) over `target` (O_PATH, in the root), attributes set before it is
 // visible. The new mount's root, O_PATH. `name` is the path in the root: for errors.

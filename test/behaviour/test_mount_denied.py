@@ -2,15 +2,20 @@
 """The newer mount calls are missing (ENOSYS) or denied (EPERM), each alone and all of them: the payload sees the same
 mounts as with them, or the run is refused by name."""
 import errno
+import os
+import pathlib
 import platform
 import re
 import shutil
+import subprocess
 
 import pytest
 
 import denying
-from conftest import (ROOT_CALLER, assert_fails, error_line, exec_in, give, need_root,
-                      need_userns, ordinary, private_mounts, run)
+from bundles import bundle  # noqa: F401: a fixture
+from conftest import (ROOT_CALLER, error_line, exec_in, give, libc, need_root, need_tool, need_userns, ordinary,
+                      private_mounts, run, wait_until)
+from test_config_runc import generated
 
 pytestmark = pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"),
                                 reason="needs the numbers of this architecture's calls")
@@ -110,7 +115,7 @@ PLANS = {
 }
 
 
-def normalized(text, host, root):
+def normalized(text):
     """mountinfo without what differs from run to run; with its propagation, and which mount each lies on."""
     lines = [line.split() for line in text.splitlines()]
     points = {f[0]: f[4] for f in lines}
@@ -136,13 +141,13 @@ def see(root, who, opts, **kw):
     return exec_in(root, "/bin/sh", "-c", SEE, opts=[*who.get("opts", []), *PROC, *opts], **who.get("run", {}), **kw)
 
 
-def seen(proc, host, root):
+def seen(proc):
     mounts, rest = proc.stdout.split("--\n", 1)
     rest = re.sub(r"(/proc/\d+\S*|/dev/pts/\d+) .*\n", "", rest)
-    return normalized(mounts, host, root), rest.splitlines(), proc.stderr.splitlines()
+    return normalized(mounts), rest.splitlines(), proc.stderr.splitlines()
 
 
-def compare(root, who, opts, host, error):
+def compare(root, who, opts, error):
     free = see(root, who, opts)
     if free.returncode != 0:  # an ordinary user has no say about what the source's mount says of times
         assert who and "locked" in free.stderr, (opts, free.stderr)
@@ -152,7 +157,7 @@ def compare(root, who, opts, host, error):
         if free.returncode != 0:
             assert "locked" in error_line(proc)
             continue
-        for mine, other in zip(seen(proc, host, root), seen(free, host, root)):
+        for mine, other in zip(seen(proc), seen(free)):
             assert mine == other, (names, [x for x in mine if x not in other], [x for x in other if x not in mine])
     forget(root)
 
@@ -173,4 +178,89 @@ def test_the_same_mounts(bbox, host, who, plan, error, unchanged_host):
     if not who:
         run("mount", "-t", "tmpfs", "-o", "nodev,mode=755", "below", host / "sub")
         (host / "sub/file").write_text("below\n")
-    compare(bbox, who, filled_in(PLANS[plan], host, bbox), host, error)
+    compare(bbox, who, filled_in(PLANS[plan], host, bbox), error)
+
+
+@need_tool("runc")
+@pytest.mark.parametrize("options", [pytest.param([], marks=need_root), pytest.param(["--rootless"], marks=need_userns)],
+                         ids=["root", "rootless"])
+@errors
+def test_the_config_of_runc_spec(bundle, options, error):  # noqa: F811
+    who = ordinary() if options else {}
+    if who:
+        give(bundle.path)
+    bundle.config = generated(bundle.path, *options, **who)
+    args = ("/bin/sh", "-c", "cat /proc/self/mountinfo; echo --; ls -lan /dev /dev/pts/.; ls -A /proc/acpi; cat /proc/keys")
+    views = []
+    for names in [(), *EACH]:
+        proc = bundle.inroot(*args, **who, **({"preexec_fn": denying.deny(getattr(errno, error), *names)} if names else {}))
+        assert proc.returncode == 0, (names, proc.stderr)
+        mounts, rest = proc.stdout.split("--\n", 1)
+        views.append((normalized(mounts), re.sub(r"[A-Z][a-z]{2} +\d+ +[\d:]+", "TIME", rest)))
+    for names, got in zip(EACH, views[1:]):
+        assert got == views[0], names
+
+
+# -- refused -----------------------------------------------------------------------------------
+
+def refused(root, opts, error, *words, names=(), **kw):
+    """With all of them denied, and those whose lack alone is enough; what names it stands in the error line."""
+    for denied in (tuple(denying.CALLS), *((n,) for n in names)):
+        proc = exec_in(root, "/bin/sh", "-c", "echo ran", opts=opts,
+                       preexec_fn=denying.deny(getattr(errno, error), *denied), **kw)
+        assert proc.stdout == "" and proc.returncode == 125, (denied, proc)
+        line = error_line(proc)
+        assert all(w in line for w in words), (denied, line)
+
+
+@need_root
+@errors
+def test_idmap_is_refused(bbox, host, who, error):
+    if who:
+        pytest.skip("mapped ids take root")
+    maps = ["--map-users=0:100000:1000", "--map-groups=0:100000:1000"]
+    refused(bbox, [*maps, f"--mount=type=bind,src={host},dst=/mnt,idmap"], error, "idmap", str(host), names=MOUNTING)
+
+
+@errors
+def test_an_overlay_is_refused(bbox, host, who, error, unchanged_host):
+    refused(bbox, [*who.get("opts", []), f"--mount=type=bind,src={host},dst=/mnt,overlay"], error, "overlay", "/mnt",
+            **who.get("run", {}), names=("fsopen", "move_mount"))
+
+
+@errors
+def test_a_made_up_mount_point_is_refused(bbox, host, who, error, unchanged_host):
+    refused(bbox, [*who.get("opts", []), "--ro", f"--mount=type=bind,src={host},dst=/none"], error, "/none",
+            "the mount point is missing", **who.get("run", {}), names=MOUNTING)
+
+
+@need_root
+@errors
+@pytest.mark.parametrize("where", ["SOURCE", "/"])
+@private_mounts
+def test_a_detached_source_is_refused(bbox, host, who, error, where):
+    """Not taken for what is at its path: it may be read-only, and that may not."""
+    if who:
+        pytest.skip("a detached mount takes root")
+    fd = libc.syscall(denying.CALLS["open_tree"], -100, str(where).replace("SOURCE", str(host)).encode(), 1)
+    assert fd >= 0
+    os.set_inheritable(fd, True)
+    refused(bbox, [f"--mount=type=bind,src=fd:{fd},dst=/mnt"], error, f"fd:{fd}", "detached", pass_fds=[fd],
+            names=MOUNTING)
+
+
+def child(pid):
+    found = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return found[0] if found else None
+
+
+@need_root
+@errors
+def test_the_procfs_of_a_joined_pid_namespace_is_refused(bbox, error):
+    with subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "sleep", "60"], start_new_session=True) as outer:
+        try:
+            source = wait_until(lambda: child(outer.pid))
+            refused(bbox, [f"--join=pid:/proc/{source}/ns/pid", "--mount=type=proc,dst=/proc"], error, "/proc",
+                    "joined pid namespace", names=MOUNTING)
+        finally:
+            outer.kill()
