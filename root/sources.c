@@ -278,6 +278,13 @@ int rootfs_open_sources(struct enter *e)
 
 // -- after it ----------------------------------------------------------------------------------
 
+static int moved_away(const char *name, const char *why)
+{
+    int error = err_because("open", name, ESTALE, why);
+    err_hint("a detached mount (open_tree, fsmount) as fd:N needs no path; nor does a caller with CAP_SYS_ADMIN");
+    return error;
+}
+
 static int find_again(const struct source *s, const char *name)
 {
     struct stat st;
@@ -289,11 +296,8 @@ static int find_again(const struct source *s, const char *name)
     }
     if (fstat(fd, &st) != 0)
         return err_at("fstat", name);
-    if (st.st_dev != s->dev || st.st_ino != s->ino || (st.st_mode & S_IFMT) != s->type) {
-        err_because("open", name, ESTALE, "what is at its path now is something else");
-        err_hint("a detached mount (open_tree, fsmount) as fd:N needs no path; nor does a caller with CAP_SYS_ADMIN");
-        return -ESTALE;
-    }
+    if (st.st_dev != s->dev || st.st_ino != s->ino || (st.st_mode & S_IFMT) != s->type)
+        return moved_away(name, "what is at its path now is something else");
     return fd_take(&fd);
 }
 
@@ -311,7 +315,7 @@ static int take_given(struct enter *e, const struct plan_mount *m, struct source
     if (s->foreign && !mount_has_new_calls())
         return err_because("mount", m->source, ENOSYS, "a detached mount takes the newer mount calls (Linux 5.12)");
     if (s->foreign)
-        return err_because("mount", m->source, EINVAL, "it is of another mount namespace");
+        return moved_away(m->source, "what is at its path is on another mount");
     err_forget();
     error = remember_path(s, *held, m->source);
     return error < 0 ? error : find_again(s, m->source);
