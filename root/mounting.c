@@ -70,10 +70,10 @@ int rootfs_set(struct enter *e, int fd, const struct rootfs_how *how, const char
 
 // -- binds -------------------------------------------------------------------------------------
 
-static int refuse_kind(int source, int target, const char *name)
+int rootfs_refuse(int source, int target, const char *call, const char *name)
 {
     struct stat from, to;
-    int error = err_at("move_mount", name);
+    int error = err_at(call, name);
     if (error == -EINVAL && fstat(source, &from) == 0 && fstat(target, &to) == 0 &&
         S_ISDIR(from.st_mode) != S_ISDIR(to.st_mode))
         return err_because("mount", name, S_ISDIR(to.st_mode) ? EISDIR : ENOTDIR,
@@ -86,7 +86,7 @@ int rootfs_attach(struct enter *e, int mount, int target, const char *name)
 {
     (void)e;
     if (mount_move(mount, target, "", MOVE_FROM_EMPTY | MOVE_TO_EMPTY) != 0)
-        return refuse_kind(mount, target, name);
+        return rootfs_refuse(mount, target, "move_mount", name);
     return 0;
 }
 
