@@ -38,7 +38,7 @@ static int hand_out_fds(struct plan *p)
         p->root_fd = r->mount_fds[0];
     for (unsigned i = 0; i < r->mount_count; i++) {
         struct plan_mount *m = &r->mount[i];
-        bool takes = m->type == MOUNT_BIND && m->fd < 0 && m->source != NULL && strcmp(m->source, "fd") == 0;
+        bool takes = m->type == MOUNT_BIND && !m->remount && m->fd < 0 && m->source != NULL && strcmp(m->source, "fd") == 0;
         if (takes && wanted++ < r->mount_fd_count)
             m->fd = r->mount_fds[wanted - 1];
     }
@@ -51,11 +51,20 @@ static int hand_out_fds(struct plan *p)
 
 // -- defaults ----------------------------------------------------------------------------------
 
+// `path` is `top`, or below it; both are clean.
+static bool is_within(const char *path, const char *top)
+{
+    size_t n = strlen(top);
+    return strncmp(path, top, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+// Something of the plan's own is mounted there, or above it, where the default would be hidden.
 static bool is_given(const struct plan_rootfs *r, const char *target)
 {
     char clean[PATH_MAX];
     for (unsigned i = 0; i < r->mount_count; i++) {
-        if (plan_clean_path(r->mount[i].target, clean, sizeof(clean)) && strcmp(clean, target) == 0)
+        const struct plan_mount *m = &r->mount[i];
+        if (!m->remount && plan_clean_path(m->target, clean, sizeof(clean)) && is_within(target, clean))
             return true;
     }
     return false;
@@ -74,7 +83,8 @@ static const struct default_mount {
       .by_default = true},
      0},
     {{.type = MOUNT_DEVTMPFS, .target = "/dev", .fd = -1, .set = ATTR_NOSUID}, 0},
-    {{.type = MOUNT_DEVPTS, .target = "/dev/pts", .fd = -1, .set = ATTR_NOSUID | ATTR_NOEXEC}, 0},
+    {{.type = MOUNT_DEVPTS, .target = "/dev/pts", .fd = -1, .set = ATTR_NOSUID | ATTR_NOEXEC,
+      .data = "newinstance,ptmxmode=0666,mode=0620"}, 0},
     {{.type = MOUNT_TMPFS,
       .target = "/dev/shm",
       .fd = -1,
@@ -96,14 +106,17 @@ static int add_defaults(struct plan *p)
     struct plan_mount *all = calloc(r->mount_count + most, sizeof(*all));
     if (all == NULL)
         return plan_usage("--default-mounts", NULL, "no memory");
-    bool gid = !p->userns || (!p->map_auto && plan_maps_inner(&p->groups_map, 5));
+    // Of a joined user namespace, or the first range of subgid(5), the maps are not known yet.
+    bool gid = p->userns ? !p->map_auto && plan_maps_inner(&p->groups_map, 5) : (p->join_flags & CLONE_NEWUSER) == 0;
     for (unsigned i = 0; i < most; i++) {
         const struct default_mount *d = &defaults[i];
         if (is_given(r, d->mount.target) || (d->needs & ~(p->unshare | p->join_flags)) != 0)
             continue;
         all[count] = d->mount;
-        if (d->mount.type == MOUNT_DEVPTS)
-            all[count].data = gid ? "newinstance,ptmxmode=0666,mode=0620,gid=5" : "newinstance,ptmxmode=0666,mode=0620";
+        const char *data = d->mount.type == MOUNT_DEVPTS && gid ? "newinstance,ptmxmode=0666,mode=0620,gid=5"
+                                                                : d->mount.data;
+        if (data != NULL && (all[count].data = strdup(data)) == NULL)
+            return plan_usage("--default-mounts", NULL, "no memory");
         count++;
     }
     if (r->mount_count > 0)

@@ -8,6 +8,7 @@
 #include "cmd/exec.h"
 #include "sys/err.h"
 #include "sys/status.h"
+#include "test/unit/rootfs_release.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -70,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     free(plan.upper);
     free(plan.work);
     free(plan.env);
+    release_rootfs(&plan.rootfs);
     free(text);
     return 0;
 }
