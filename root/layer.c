@@ -81,21 +81,22 @@ static bool in_user_namespace(void)
     return strstr(map, "4294967295") == NULL;
 }
 
-// What does not run, rise or open as a device in the lower layer must not by being copied up either.
-static int inherited(int lower, unsigned *attributes)
+// What does not run, rise or open as a device in the lower layer must not do so copied up.
+static int inherited(int lower, const char *name, unsigned *attributes)
 {
     struct statvfs fs;
     if (fstatvfs(lower, &fs) != 0)
-        return err_at("statfs", "overlay");
-    *attributes = ((fs.f_flag & ST_NOSUID) != 0 ? ATTR_NOSUID : 0u) | ((fs.f_flag & ST_NODEV) != 0 ? ATTR_NODEV : 0u) |
+        return err_at("statfs", name);
+    *attributes = ((fs.f_flag & ST_NOSUID) != 0 ? ATTR_NOSUID : 0u) |
+                  ((fs.f_flag & ST_NODEV) != 0 ? ATTR_NODEV : 0u) |
                   ((fs.f_flag & ST_NOEXEC) != 0 ? ATTR_NOEXEC : 0u);
     return 0;
 }
 
-static int create(int lower, const struct layer_upper *u)
+static int create(int lower, const char *name, const struct layer_upper *u)
 {
     unsigned attributes = 0;
-    int error = inherited(lower, &attributes);
+    int error = inherited(lower, name, &attributes);
     if (error < 0)
         return error;
     if (fchdir(proc_fd()) != 0)
@@ -112,8 +113,12 @@ static int create(int lower, const struct layer_upper *u)
         return error;
     if (in_user_namespace() && mount_fsconfig(fs, CONFIG_FLAG, "userxattr", NULL, 0) != 0)
         return err_at("fsconfig", "userxattr"); // 5.11: before it, no overlay in a user namespace at all
-    if (mount_fsconfig(fs, CONFIG_CREATE, NULL, NULL, 0) != 0)
-        return err_at("fsconfig", "overlay");
+    if (mount_fsconfig(fs, CONFIG_CREATE, NULL, NULL, 0) != 0) {
+        error = err_at("fsconfig", name);
+        if (error == -EINVAL && in_user_namespace())
+            err_hint("in a user namespace no overlay can be laid over a directory with mounts of others below it");
+        return error;
+    }
     int overlay = mount_fsmount(fs, attributes);
     return overlay >= 0 ? overlay : err_at("fsmount", "overlay");
 }
@@ -181,7 +186,7 @@ int layer_cover(int at, const char *name, const struct layer_upper *u, enum laye
     int error = find_submounts(at, name, &below);
     if (error < 0)
         return error;
-    AUTO_CLOSE int overlay = create(at, u);
+    AUTO_CLOSE int overlay = create(at, name, u);
     if (overlay < 0)
         return overlay;
     if (mount_move(overlay, at, "", MOVE_FROM_EMPTY | MOVE_TO_EMPTY) != 0)
