@@ -9,6 +9,7 @@
 #include "cmd/exec.h"
 #include "sys/err.h"
 #include "sys/status.h"
+#include "test/unit/rootfs_release.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -82,10 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     free(plan.upper);
     free(plan.work);
     free(plan.env);
-    free(plan.rootfs.mount);
-    free(plan.rootfs.device);
-    free(plan.rootfs.mask);
-    free(plan.rootfs.read_only);
+    release_rootfs(&plan.rootfs);
     free(text);
     return 0;
 }
