@@ -60,14 +60,21 @@ class Mounting(Injector):
             self.modes[f"{name}-stacked"] = ([*opts, "--pivot=stacked"], uid, {})
 
     def wrong_view(self, mode, call, error, outcome):
-        """A node that can't be made is the host's, bound."""
-        if call.name == "mknodat" and error == "EPERM":
-            lines = outcome.mountinfo.splitlines(keepends=True)
-            bound = [line for line in lines if " - devtmpfs " in line and " /dev/" in line]
-            kept = [line for line in lines if line not in bound]
-            if len(bound) == 1:
-                outcome.mountinfo = "".join(kept)
-        return super().wrong_view(mode, call, error, outcome)
+        """A node that can't be made is the host's, bound. What is missing below a directory that can't be written, or
+        seems so, is synthesised on an overlay, which is the root then, or is read-only as what it covers."""
+        wrong = super().wrong_view(mode, call, error, outcome)
+        lines, undisturbed = outcome.mountinfo.splitlines(keepends=True), self.count(mode)
+        if call.name == "mknodat" and error == "EPERM" and len(lines) == undisturbed + 1:
+            outcome.mountinfo = "".join(line for line in lines if " - devtmpfs " not in line or " /dev/" not in line)
+            return super().wrong_view(mode, call, error, outcome)
+        layers = [line for line in lines if " - overlay " in line]
+        if call.name == "openat" and error in NO_ROOM and len(layers) == 1 and len(lines) == undisturbed + 2:
+            seen, own = view(outcome, self.root), self.view_of(mode)
+            return {k: v for k, v in difference(own, seen).items() if k not in ("mounts", "root", "cwd")} or None
+        return wrong
+
+    def count(self, mode):
+        return len(self.view_of(mode)["mounts"])
 
 
 def prepared(mode, killat, bbox, scratch):  # noqa: F811
