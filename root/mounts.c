@@ -76,7 +76,7 @@ static int bind_copy(struct enter *e, const struct plan_mount *m, int source, in
     struct statfs fs;
     if (fstatfs(source, &fs) != 0)
         return err_at("statfs", m->source);
-    how.set_all = 0; // it is the copy that is written to
+    how.set_all = m->set_all; // it is the copy that is written to
     how.recursive = false;
     AUTO_CLOSE int tmpfs = rootfs_mount(e, "tmpfs", NULL, "mode=0700", &own, e->tree, "/");
     if (tmpfs < 0)
@@ -101,7 +101,7 @@ static int attach_source(struct enter *e, const struct plan_mount *m, int source
     if (mount < 0 || !m->overlay)
         return mount < 0 ? mount : 0;
     AUTO_CLOSE int layer = layer_cover_by_tmpfs(detached ? source : bound, m->target, LAYER_READ_ONLY);
-    how = (struct rootfs_how){.set = m->set, .clear = m->clear};
+    how = (struct rootfs_how){.set = m->set | m->set_all, .clear = m->clear | m->clear_all};
     return layer < 0 ? layer : rootfs_set(e, layer, &how, m->target);
 }
 
