@@ -276,5 +276,7 @@ int legacy_mount(struct enter *e, const char *type, const char *source, const ch
 int legacy_read_only(const struct enter *e)
 {
     int error = go_to_proc();
-    return error < 0 ? error : change_all(e->tree, ATTR_RDONLY, 0, e->plan->root);
+    if (error == 0)
+        error = change_all(e->tree, ATTR_RDONLY, 0, e->plan->root);
+    return error < 0 || fchdir(e->tree) == 0 ? error : err_at("fchdir", e->plan->root);
 }
