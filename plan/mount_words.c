@@ -144,6 +144,35 @@ enum mount_word_result mount_word(struct plan_mount *m, const char *word, size_t
     return MOUNT_WORD_OK;
 }
 
+// One path, or several with colons between: "/lower:/lower::/data". A backslash takes the meaning from a colon.
+static bool are_absolute(const char *paths, const char *end)
+{
+    bool begins = true;
+    for (const char *s = paths; s < end; s++) {
+        if (begins && *s != '/' && *s != ':')
+            return false;
+        begins = *s == ':';
+        s += *s == '\\' && s + 1 < end;
+    }
+    return true;
+}
+
+// The kernel would begin at the working directory, which is ROOT, and follow its links out into the host.
+static bool has_relative_path(const char *data)
+{
+    static const char *const keys[] = {"lowerdir=", "lowerdir+=", "datadir+=", "upperdir=", "workdir=", "pidns="};
+    while (data != NULL && *data != '\0') {
+        const char *end = data + strcspn(data, ",");
+        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+            size_t n = strlen(keys[i]);
+            if (strncmp(data, keys[i], n) == 0 && !are_absolute(data + n, end))
+                return true;
+        }
+        data = end + (*end == ',');
+    }
+    return false;
+}
+
 const char *mount_words_conflict(const struct plan_mount *m)
 {
     bool is_bind = m->type == MOUNT_BIND;
@@ -151,6 +180,8 @@ const char *mount_words_conflict(const struct plan_mount *m)
         return "a bind mount has no options of a file system";
     if (is_bind && (m->synchronous || m->dirsync || m->lazytime || m->mandatory))
         return "sync, dirsync, lazytime and mand are of a whole file system, not of a bind";
+    if (has_relative_path(m->data))
+        return "a path among the options of a file system must be absolute";
     if (m->remount && (m->data != NULL || m->synchronous || m->dirsync || m->lazytime || m->mandatory))
         return "remount changes attributes of the mount, not of its file system";
     if ((m->clear & ATTR_RDONLY) != 0 && (m->set_all & ATTR_RDONLY) != 0)
