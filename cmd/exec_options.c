@@ -235,6 +235,7 @@ static int take_pass_fd(struct plan *p, const char *option, const char *value)
 }
 
 const char exec_usage[] = "Usage: inroot exec [OPTION]... ROOT [--] COMMAND [ARG]...\n"
+                          "       inroot exec --config=FILE [OPTION]... [ROOT [[--] COMMAND [ARG]...]]\n"
                           "Enters the root file system ROOT (a directory or fd:N) and executes COMMAND there.\n\n";
 
 const struct option_row exec_options[] = {

@@ -8,7 +8,8 @@
 // What namespaces are told, into an open JSON object: names, clocks, sysctls.
 void exec_print_settings(const struct plan *p, struct out *o);
 
-// What the payload is given, but for its ids and its filter: groups, limits, sets, and what the kernel is told of it.
+// What the payload is given, but for its ids and its filter: groups, limits, sets, and what the kernel is
+// told of it.
 void exec_print_process(const struct plan *p, struct out *o);
 
 #endif

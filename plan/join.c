@@ -46,16 +46,17 @@ static int check_mounts(struct plan *p)
     return 0;
 }
 
-// Their paths would be those of whoever made the mounts in there; and in their pid namespace others see a process that
-// has the host's root.
+// Their paths would be those of whoever made the mounts in there; and in their pid namespace others see a process
+// that has the host's root.
 static int check_hooks(const struct plan *p)
 {
     const struct plan_join *j = find(p, CLONE_NEWNS | CLONE_NEWPID);
     if (p->rootfs.hook_count == 0 || j == NULL)
         return 0;
+    bool seen = j->flag == CLONE_NEWPID;
     return plan_usage("hooks", p->rootfs.hook[0].path,
-                      j->flag == CLONE_NEWPID ? "not in a joined pid namespace: who lives there could take them over"
-                                              : "not in a joined mount namespace: its programs are not this one's");
+                      seen ? "not in a joined pid namespace: who lives there could take them over"
+                           : "not in a joined mount namespace: its programs are not this one's");
 }
 
 int plan_check_joins(struct plan *p)

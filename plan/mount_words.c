@@ -184,6 +184,8 @@ const char *mount_words_conflict(const struct plan_mount *m)
         return "a path among the options of a file system must be absolute";
     if (m->remount && (m->data != NULL || m->synchronous || m->dirsync || m->lazytime || m->mandatory))
         return "remount changes attributes of the mount, not of its file system";
+    if (m->remount && (m->copy_up || m->overlay || m->idmap))
+        return "tmpcopyup, overlay and idmap are of a new mount, not of remount";
     if ((m->clear & ATTR_RDONLY) != 0 && (m->set_all & ATTR_RDONLY) != 0)
         return "rw and rro exclude each other";
     if (m->copy_up && m->type != MOUNT_TMPFS)

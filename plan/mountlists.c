@@ -102,7 +102,10 @@ int mountspec_device(struct plan *p, const char *option, const char *value)
         return plan_usage(option, value, "not SRC[:DST] as absolute paths");
     if (strchr(d->target, ':') != NULL)
         return plan_usage(option, value, "permissions of devices are their cgroup's, which the parent sets");
-    return strlen(d->target) < PATH_MAX ? 0 : plan_usage(option, value, "the path is too long");
+    char clean[PATH_MAX];
+    if (strlen(d->target) >= PATH_MAX || !plan_clean_path(d->target, clean, sizeof(clean)))
+        return plan_usage(option, value, "the path is too long");
+    return strcmp(clean, "/") != 0 ? 0 : plan_usage(option, value, "the root itself is no device");
 }
 
 static int add_hidden(const char *option, const char *value, const char ***list, unsigned *count, unsigned *room,

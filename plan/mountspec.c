@@ -62,6 +62,8 @@ struct spec {
     struct plan_mount *m;
     const char *option, *whole; // for errors
     bool has_type, non_recursive, writable_below, read_only_below;
+    bool short_form; // SRC and DST have their places, and the type is known
+    bool of_binds;   // a field that only a bind can mean
 };
 
 static int wrong(const struct spec *s, const char *reason)
@@ -117,7 +119,8 @@ static int take_target(struct spec *s, const char *value)
 
 static int take_propagation(struct spec *s, const char *value)
 {
-    static const char *const words[] = {"private", "rprivate", "slave", "rslave", "shared", "rshared", NULL};
+    static const char *const words[] = {"private", "rprivate", "slave",      "rslave",
+                                        "shared",  "rshared",  "unbindable", "runbindable", NULL};
     return options_find(words, value) >= 0 ? take_word(s, value) : wrong(s, "no such propagation");
 }
 
@@ -127,21 +130,37 @@ static int take_recursive(struct spec *s, const char *value)
     int word = options_find(words, value);
     if (word < 0)
         return wrong(s, "bind-recursive is enabled, disabled, writable or readonly");
+    s->of_binds = true;
     s->non_recursive |= word == 1;
     s->writable_below |= word == 2;
     s->read_only_below |= word == 3;
     return 0;
 }
 
-static int take_size(struct spec *s, const char *word, const char *value)
+// Engines write small letters too, and the kernel takes either; what has no room in 64 bits it takes for less.
+static bool is_size(const char *value, bool percent)
 {
+    static const char letters[] = "kKmMgGtT";
     uint64_t n;
     const char *end;
-    // Engines write small letters too, and the kernel takes either.
-    bool good = num_prefix(value, UINT64_MAX, &n, &end) &&
-                (*end == '\0' || (strchr("kKmMgGtT", *end) != NULL && end[1] == '\0') ||
-                 (strcmp(end, "%") == 0 && n <= 100));
-    return good ? take_word(s, word) : wrong(s, "size is a number of bytes, with K, M, G or T behind it, or a percentage");
+    if (!num_prefix(value, UINT64_MAX, &n, &end))
+        return false;
+    if (*end == '\0' || (percent && strcmp(end, "%") == 0))
+        return *end == '\0' || n <= 100;
+    const char *letter = strchr(letters, *end);
+    return letter != NULL && end[1] == '\0' && n <= UINT64_MAX >> (10 * ((letter - letters) / 2 + 1));
+}
+
+static int take_size(struct spec *s, const char *word, const char *value)
+{
+    return is_size(value, true)
+               ? take_word(s, word)
+               : wrong(s, "size is a number of bytes, with K, M, G or T behind it, or a percentage");
+}
+
+static int take_inodes(struct spec *s, const char *word, const char *value)
+{
+    return is_size(value, false) ? take_word(s, word) : wrong(s, "nr_inodes is a number, with K, M, G or T behind it");
 }
 
 static int take_mode(struct spec *s, const char *word, const char *value)
@@ -176,28 +195,30 @@ static const struct {
     const char *key;
     int (*take)(struct spec *s, const char *value);                         // of any type
     int (*take_word)(struct spec *s, const char *word, const char *value); // with the whole field
+    bool long_form;                                                         // of --mount alone
 } keys[] = {
-    {"type", take_type, NULL},
-    {"src", take_source, NULL},
-    {"source", take_source, NULL},
-    {"dst", take_target, NULL},
-    {"destination", take_target, NULL},
-    {"target", take_target, NULL},
-    {"bind-propagation", take_propagation, NULL},
-    {"bind-recursive", take_recursive, NULL},
-    {"tmpfs-size", NULL, take_engines_size},
-    {"tmpfs-mode", NULL, take_engines_mode},
-    {"size", NULL, take_size},
-    {"mode", NULL, take_mode},
-    {"uid", NULL, take_id},
-    {"gid", NULL, take_id},
-    {"consistency", NULL, refuse_engines},
-    {"relabel", NULL, refuse_engines},
-    {"volume-driver", NULL, refuse_engines},
-    {"volume-label", NULL, refuse_engines},
-    {"volume-nocopy", NULL, refuse_engines},
-    {"volume-opt", NULL, refuse_engines},
-    {"volume-subpath", NULL, refuse_engines},
+    {"type", take_type, NULL, true},
+    {"src", take_source, NULL, true},
+    {"source", take_source, NULL, true},
+    {"dst", take_target, NULL, true},
+    {"destination", take_target, NULL, true},
+    {"target", take_target, NULL, true},
+    {"bind-propagation", take_propagation, NULL, false},
+    {"bind-recursive", take_recursive, NULL, false},
+    {"tmpfs-size", NULL, take_engines_size, false},
+    {"tmpfs-mode", NULL, take_engines_mode, false},
+    {"size", NULL, take_size, false},
+    {"nr_inodes", NULL, take_inodes, false},
+    {"mode", NULL, take_mode, false},
+    {"uid", NULL, take_id, false},
+    {"gid", NULL, take_id, false},
+    {"consistency", NULL, refuse_engines, false},
+    {"relabel", NULL, refuse_engines, false},
+    {"volume-driver", NULL, refuse_engines, false},
+    {"volume-label", NULL, refuse_engines, false},
+    {"volume-nocopy", NULL, refuse_engines, false},
+    {"volume-opt", NULL, refuse_engines, false},
+    {"volume-subpath", NULL, refuse_engines, false},
 };
 
 // Flags that engines let have a value: ro=true.
@@ -208,6 +229,7 @@ static int take_switch(struct spec *s, const char *field, const char *value)
     if (!on && options_find(no, value) < 0)
         return wrong(s, "neither true nor false");
     if (strncmp(field, "bind-nonrecursive", strlen("bind-nonrecursive")) == 0) {
+        s->of_binds = true;
         s->non_recursive = on;
         return 0;
     }
@@ -230,6 +252,8 @@ static int take_field(struct spec *s, const char *field)
             continue;
         if (value == NULL)
             return wrong(s, "a field that needs a value has none");
+        if (keys[i].long_form && s->short_form)
+            return wrong(s, "type, source and destination are fields of --mount");
         return keys[i].take != NULL ? keys[i].take(s, value) : keys[i].take_word(s, field, value);
     }
     return take_word(s, field);
@@ -270,7 +294,8 @@ static int finish_bind(struct spec *s)
         m->set_all |= ATTR_RDONLY;
         m->clear_all &= ~(uint64_t)ATTR_RDONLY;
     }
-    m->weak_ro = m->recursive && (m->set & ATTR_RDONLY) != 0 && !s->writable_below;
+    m->weak_ro = m->recursive && (m->set & ATTR_RDONLY) != 0 && !s->writable_below &&
+                 (m->clear_all & ATTR_RDONLY) == 0;
     return m->source != NULL ? 0 : wrong(s, "a bind needs a source");
 }
 
@@ -284,8 +309,9 @@ static int finish(struct spec *s)
     const char *conflict = mount_words_conflict(m);
     if (conflict != NULL)
         return wrong(s, conflict);
-    bool of_binds = s->non_recursive || s->writable_below || s->read_only_below || m->bind_word;
-    if (m->type != MOUNT_BIND && of_binds)
+    if (m->remount && m->source != NULL)
+        return wrong(s, "remount changes what is mounted: it has no source");
+    if (m->type != MOUNT_BIND && (s->of_binds || m->bind_word))
         return wrong(s, "an option of binds");
     if (m->type != MOUNT_BIND && m->fd >= 0)
         return wrong(s, "a descriptor is the source of binds only");
@@ -301,10 +327,11 @@ int mountspec_mount(struct plan *p, const char *option, const char *value)
     return error < 0 ? error : finish(&s);
 }
 
-// The first part of SRC:DST[:OPTIONS], which can be fd:N.
+// The first part of SRC:DST[:OPTIONS], which can be fd:N, or fd, of --mount-fds.
 static char *cut(char *text, char **rest)
 {
-    char *colon = strchr(text + (strncmp(text, "fd:", 3) == 0 ? 3 : 0), ':');
+    bool numbered = strncmp(text, "fd:", 3) == 0 && text[3] != '/';
+    char *colon = strchr(text + (numbered ? 3 : 0), ':');
     *rest = colon != NULL ? colon + 1 : NULL;
     if (colon != NULL)
         *colon = '\0';
@@ -313,7 +340,7 @@ static char *cut(char *text, char **rest)
 
 int mountspec_volume(struct plan *p, const char *option, const char *value)
 {
-    struct spec s = {.m = plan_add_mount(p, option), .option = option, .whole = value, .has_type = true};
+    struct spec s = {.m = plan_add_mount(p, option), .option = option, .whole = value, .has_type = true, .short_form = true};
     char *copy = strdup(value), *target, *options;
     if (s.m == NULL || copy == NULL)
         return wrong(&s, "no memory");
@@ -333,7 +360,7 @@ int mountspec_volume(struct plan *p, const char *option, const char *value)
 
 int mountspec_tmpfs(struct plan *p, const char *option, const char *value)
 {
-    struct spec s = {.m = plan_add_mount(p, option), .option = option, .whole = value, .has_type = true};
+    struct spec s = {.m = plan_add_mount(p, option), .option = option, .whole = value, .has_type = true, .short_form = true};
     char *copy = strdup(value), *options;
     if (s.m == NULL || copy == NULL)
         return wrong(&s, "no memory");

@@ -15,8 +15,9 @@
 
 // What the plan points into: kept until another config is read, that is, as long as the process.
 static struct {
-    char *text; // of fd:N
+    char text[OCI_BYTES_MAX + 1];
     size_t size;
+    bool by_descriptor;
     json_t *tree;
     struct block {
         struct block *next;
@@ -82,15 +83,15 @@ int oci_host_path(const struct oci_config *c, const char *name, const json_t *va
         return oci_no(name, "empty", NULL);
     if (c->directory == NULL)
         return oci_no(name, "relative, and a config read from a descriptor has no directory: ", text);
-    size_t n = strlen(c->directory), size = n + 1 + strlen(text) + 1;
-    if (size > PATH_MAX)
+    size_t n = strlen(c->directory), size = strlen(text) + 1;
+    if (n + 1 + size > PATH_MAX)
         return oci_no(name, "the path is too long", NULL);
-    char *joined = oci_memory(size, 1);
+    char *joined = oci_memory(n + 1 + size, 1);
     if (joined == NULL)
         return -ENOMEM;
     memcpy(joined, c->directory, n);
     joined[n] = '/';
-    memcpy(joined + n + 1, text, strlen(text));
+    memcpy(joined + n + 1, text, size);
     *path = joined;
     return 0;
 }
@@ -181,8 +182,8 @@ static int check_annotations(const json_t *annotations)
 }
 
 enum {
-    VERSION, ROOT, MOUNTS, PROCESS, HOSTNAME, DOMAINNAME, HOOKS, ANNOTATIONS, LINUX, SOLARIS, WINDOWS, VM, ZOS,
-    FREEBSD,
+    VERSION, ROOT, MOUNTS, PROCESS, HOSTNAME, DOMAINNAME, HOOKS, ANNOTATIONS, LINUX, SOLARIS, WINDOWS, VM,
+    ZOS, FREEBSD,
 };
 static const struct oci_field fields[] = {
     [VERSION] = {"ociVersion", JSON_STRING, true},
@@ -207,7 +208,8 @@ static int take_all(struct oci_config *c, const json_t *tree)
 {
     const json_t *field[sizeof(fields) / sizeof(fields[0])];
     int error = oci_fields(tree, fields, field);
-    if (error < 0 || (error = take_version(c, field[VERSION])) < 0 || (error = take_root(c, field[ROOT])) < 0 ||
+    if (error < 0 || (error = take_version(c, field[VERSION])) < 0 ||
+        (error = take_root(c, field[ROOT])) < 0 ||
         (error = oci_take_process(c, field[PROCESS])) < 0 ||
         (error = take_name("hostname", field[HOSTNAME], &c->plan->hostname)) < 0 ||
         (error = take_name("domainname", field[DOMAINNAME], &c->plan->domainname)) < 0 ||
@@ -229,42 +231,38 @@ int oci_config_compile(struct plan *p, const char *text, size_t size, const char
 
 // -- the option --------------------------------------------------------------------------------
 
-static char *directory_of(const char *file)
-{
-    const char *slash = strrchr(file, '/');
-    return slash != NULL ? strndup(file, (size_t)(slash - file)) : strdup(".");
-}
-
 const char *oci_config_bytes(size_t *size)
 {
     *size = config.size;
-    return config.text;
+    return config.by_descriptor ? config.text : NULL;
+}
+
+static int compile_file(struct plan *p, const char *file)
+{
+    char directory[PATH_MAX] = ".";
+    const char *slash = strrchr(file, '/');
+    if (slash != NULL) {
+        memcpy(directory, file, (size_t)(slash - file)); // it was opened: shorter than PATH_MAX
+        directory[slash - file] = '\0';
+    }
+    return oci_config_compile(p, config.text, config.size, directory);
 }
 
 int oci_config_take(struct plan *p, const char *option, const char *value)
 {
     if (p->config != NULL)
         return plan_usage(option, value, "it was given before");
-    if (strncmp(value, "fd:", 3) == 0) {
-        int error = options_fd(option, value + 3, &p->config_fd);
-        if (error < 0)
-            return error;
-    }
+    config.by_descriptor = strncmp(value, "fd:", 3) == 0;
+    int error = config.by_descriptor ? options_fd(option, value + 3, &p->config_fd) : 0;
+    if (error < 0)
+        return error;
     p->config = value;
     err_stage("config");
-    char *text = malloc(OCI_BYTES_MAX + 1), *directory = p->config_fd < 0 ? directory_of(value) : NULL;
-    if (text == NULL || (p->config_fd < 0 && directory == NULL))
-        return err_no("config", value, ENOMEM);
-    ssize_t size = source_read("config", value, p->config_fd, text, OCI_BYTES_MAX + 1);
+    ssize_t size = source_read("config", value, p->config_fd, config.text, sizeof(config.text));
     if (size < 0)
         return (int)size;
     if (size > OCI_BYTES_MAX)
         return err_because("config", value, E2BIG, "larger than 1 MiB");
-    int error = oci_config_compile(p, text, (size_t)size, directory);
-    free(directory);
     config.size = (size_t)size;
-    config.text = p->config_fd >= 0 ? text : NULL;
-    if (p->config_fd < 0)
-        free(text);
-    return error;
+    return config.by_descriptor ? oci_config_compile(p, config.text, config.size, NULL) : compile_file(p, value);
 }

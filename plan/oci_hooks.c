@@ -54,7 +54,7 @@ static int add_hook(void *to, const json_t *object)
 
 // -- the state ---------------------------------------------------------------------------------
 
-// The bundle is the config's directory; of a descriptor's config it is the working directory, as runtimes take it.
+// The bundle is the config's directory; of a config by descriptor the working directory, as runtimes take it.
 static int find_bundle(const struct oci_config *c, char *bundle)
 {
     const char *directory = c->directory == NULL ? "." : c->directory[0] == '\0' ? "/" : c->directory;
@@ -70,12 +70,12 @@ struct member {
 // JSON's own escapes, and \u00XX for the control characters. TO has room for six bytes a byte.
 static char *add_string(char *to, const char *string)
 {
-    static const char hex[] = "0123456789abcdef";
+    static const char hex[] = "0123456789abcdef", escape[4] = {'\\', 'u', '0', '0'};
     *to++ = '"';
     for (; *string != '\0'; string++) {
         const unsigned char c = (unsigned char)*string;
         if (c < ' ') {
-            memcpy(to, "\\u00", 4);
+            memcpy(to, escape, sizeof(escape));
             to[4] = hex[c >> 4];
             to[5] = hex[c & 15];
             to += 6;
@@ -119,8 +119,7 @@ static char *write_state(const struct member known[3], const json_t *annotations
     for (int i = 0; i < 3; i++)
         end = add_member(end, known[i].name, known[i].value);
     if (json_object_size(annotations) > 0) {
-        memcpy(end, ",\"annotations\":{", 16);
-        end += 16;
+        end = stpcpy(end, ",\"annotations\":{");
         json_object_foreach((json_t *)annotations, key, value)
             end = add_member(end, key, json_string_value(value));
         *end++ = '}';

@@ -127,8 +127,8 @@ static int take_sysctls(struct plan *p, const json_t *object)
 // -- the whole ---------------------------------------------------------------------------------
 
 enum {
-    NAMESPACES, USERS, GROUPS, OFFSETS, DEVICES, CGROUPS_PATH, RESOURCES, PROPAGATION, SECCOMP, SYSCTL, MASKED,
-    READ_ONLY, LABEL, PERSONALITY, RDT, NET_DEVICES, MEMORY_POLICY,
+    NAMESPACES, USERS, GROUPS, OFFSETS, DEVICES, CGROUPS_PATH, RESOURCES, PROPAGATION, SECCOMP, SYSCTL,
+    MASKED, READ_ONLY, LABEL, PERSONALITY, RDT, NET_DEVICES, MEMORY_POLICY,
 };
 static const struct oci_field fields[] = {
     [NAMESPACES] = {"namespaces", JSON_ARRAY, false},
@@ -164,11 +164,15 @@ static int take_fields(struct oci_config *c, const json_t **field)
     if ((error = oci_take_namespaces(c, field[NAMESPACES])) < 0 ||
         (error = oci_take_maps(c, field[USERS], field[GROUPS])) < 0 ||
         (error = oci_take_time_offsets(c, field[OFFSETS])) < 0 ||
-        (error = oci_take_devices(c, field[DEVICES])) < 0 || (error = take_propagation(r, field[PROPAGATION])) < 0 ||
+        (error = oci_take_devices(c, field[DEVICES])) < 0 ||
+        (error = take_propagation(r, field[PROPAGATION])) < 0 ||
         (error = take_personality(&p->process, field[PERSONALITY])) < 0 ||
         (error = take_paths("maskedPaths", field[MASKED], &r->mask, &r->mask_count, &r->mask_room)) < 0)
         return error;
-    error = take_paths("readonlyPaths", field[READ_ONLY], &r->read_only, &r->read_only_count, &r->read_only_room);
+    error = take_paths("readonlyPaths", field[READ_ONLY], &r->read_only, &r->read_only_count,
+                       &r->read_only_room);
+    r->config_mask_count = r->mask_count;
+    r->config_read_only_count = r->read_only_count;
     return error < 0 ? error : take_sysctls(p, field[SYSCTL]);
 }
 

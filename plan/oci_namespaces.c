@@ -61,7 +61,8 @@ static int take_namespace(void *to, const json_t *object)
         return oci_no("path", "a mount namespace that is there already is not carried out", NULL);
     if ((error = oci_path("path", field[PATH], &path)) < 0)
         return error;
-    p->join[p->join_count++] = (struct plan_join){kinds[i].flag, kinds[i].name, path, -1}; // each once: there is room
+    // Each type once: there is room.
+    p->join[p->join_count++] = (struct plan_join){kinds[i].flag, kinds[i].name, path, -1};
     p->join_flags |= kinds[i].flag;
     return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Parts of an OCI config: each takes its object into the plan. All: 0 or -EINVAL, recorded with the field's name.
+// Parts of an OCI config: each takes its object into the plan. All: 0 or -EINVAL, recorded with the name of
+// the field.
 #ifndef PLAN_OCI_PARTS_H
 #define PLAN_OCI_PARTS_H
 

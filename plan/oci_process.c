@@ -74,7 +74,8 @@ static const struct oci_field capability_fields[] = {
     {NULL, 0, false},
 };
 
-// An unknown one is refused, as by crun: the specification's warning would come from a payload with less than it needs.
+// An unknown one is refused, as by crun: the specification's warning would leave a payload with less than it
+// needs.
 static int take_capability(void *to, const json_t *value)
 {
     static const char prefix[] = "CAP_";

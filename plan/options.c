@@ -88,8 +88,8 @@ static const struct option_row *find_row(const struct option_row *rows, const ch
 
 // -- words -------------------------------------------------------------------------------------
 
-// Words are gone through three times: for further words and the descriptors named beside them; for the defaults that
-// options override, wherever they stand; and for these.
+// Words are gone through three times: for further words and the descriptors named beside them; for the
+// defaults that options override, wherever they stand; and for these.
 enum sweep { SWEEP_FIRST, SWEEP_CONFIG, SWEEP_REST };
 
 static enum sweep sweep_of(const struct option_row *row)

@@ -141,9 +141,9 @@ struct plan {
     uint32_t group[GROUPS_MAX];
     unsigned group_count;
     uint64_t cap_add, cap_drop;
-    bool has_cap_sets; // an OCI config's: they are taken as they are, and cap_add and cap_drop change all of them
     uint64_t cap_sets[PLAN_CAP_SETS];
     enum plan_filter filter;
+    bool has_cap_sets; // an OCI config's: they are taken as they are, and cap_add and cap_drop change all of them
     bool cap_add_all, cap_drop_all;
     bool new_privs; // --no-new-privs=off
     const char *filter_value; // of FILTER_PROFILE and FILTER_PROGRAM: as the user wrote it, [bpf:]FILE or [bpf:]fd:N

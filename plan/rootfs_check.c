@@ -61,6 +61,9 @@ static bool is_given(const struct plan_rootfs *r, const char *target)
     return false;
 }
 
+#define DEVPTS_DATA "newinstance,ptmxmode=0666,mode=0620"
+#define DEVPTS_GROUP ",gid=5" // tty, as everywhere
+
 // The engines' mounts; a word is in the set where the plan has what it needs.
 static const struct default_mount {
     struct plan_mount mount;
@@ -74,7 +77,13 @@ static const struct default_mount {
       .by_default = true},
      0},
     {{.type = MOUNT_DEVTMPFS, .target = "/dev", .fd = -1, .set = ATTR_NOSUID}, 0},
-    {{.type = MOUNT_DEVPTS, .target = "/dev/pts", .fd = -1, .set = ATTR_NOSUID | ATTR_NOEXEC}, 0},
+    {{.type = MOUNT_DEVPTS,
+      .target = "/dev/pts",
+      .fd = -1,
+      .set = ATTR_NOSUID | ATTR_NOEXEC,
+      .data = DEVPTS_DATA DEVPTS_GROUP,
+      .by_default = true},
+     0},
     {{.type = MOUNT_TMPFS,
       .target = "/dev/shm",
       .fd = -1,
@@ -96,14 +105,15 @@ static int add_defaults(struct plan *p)
     struct plan_mount *all = calloc(r->mount_count + most, sizeof(*all));
     if (all == NULL)
         return plan_usage("--default-mounts", NULL, "no memory");
-    bool gid = !p->userns || (!p->map_auto && plan_maps_inner(&p->groups_map, 5));
+    // What the maps of a namespace hold that is not ours to make is seen in there.
+    bool tty = !p->userns || (!p->map_auto && plan_maps_inner(&p->groups_map, 5));
     for (unsigned i = 0; i < most; i++) {
         const struct default_mount *d = &defaults[i];
         if (is_given(r, d->mount.target) || (d->needs & ~(p->unshare | p->join_flags)) != 0)
             continue;
         all[count] = d->mount;
-        if (d->mount.type == MOUNT_DEVPTS)
-            all[count].data = gid ? "newinstance,ptmxmode=0666,mode=0620,gid=5" : "newinstance,ptmxmode=0666,mode=0620";
+        if (d->mount.type == MOUNT_DEVPTS && !tty)
+            all[count].data = DEVPTS_DATA;
         count++;
     }
     if (r->mount_count > 0)
@@ -113,6 +123,23 @@ static int add_defaults(struct plan *p)
     r->mount_count += count;
     r->mount_room = r->mount_count;
     return 0;
+}
+
+// An option overrides what a config says.
+static void drop_first(const char **list, unsigned *count, unsigned first)
+{
+    if (first > 0)
+        memmove(list, list + first, (*count - first) * sizeof(*list));
+    *count -= first;
+}
+
+static void drop_configs(struct plan_rootfs *r)
+{
+    if (r->mask_none)
+        drop_first(r->mask, &r->mask_count, r->config_mask_count);
+    if (r->read_only_none)
+        drop_first(r->read_only, &r->read_only_count, r->config_read_only_count);
+    r->config_mask_count = r->config_read_only_count = 0;
 }
 
 // What of a new procfs the engines hide, and protect.
@@ -127,8 +154,9 @@ static const char *const protected[] = {
 
 static bool is_listed(const char *const *list, unsigned count, const char *path)
 {
+    char clean[PATH_MAX];
     for (unsigned i = 0; i < count; i++) {
-        if (strcmp(list[i], path) == 0)
+        if (plan_clean_path(list[i], clean, sizeof(clean)) && strcmp(clean, path) == 0)
             return true;
     }
     return false;
@@ -170,6 +198,7 @@ static int check_idmap(const struct plan *p)
 
 int plan_check_rootfs(struct plan *p)
 {
+    drop_configs(&p->rootfs);
     int error = hand_out_fds(p);
     if (error < 0 || (error = add_defaults(p)) < 0 || (error = guard_procfs(p)) < 0)
         return error;

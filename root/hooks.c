@@ -84,7 +84,7 @@ static int wait_for(const struct plan_hook *h, pid_t pid, int *status)
         if (left < 0) {
             kill(pid, SIGKILL);
             int error = spawn_wait(pid, status);
-            return error < 0 ? error : err_because("hook", h->path, ETIMEDOUT, "it was killed when its timeout was over");
+            return error < 0 ? error : err_because("hook", h->path, ETIMEDOUT, "it was killed after its timeout");
         }
         wait_a_while(pidfd, pid, left);
     }

@@ -87,10 +87,9 @@ static int change(int fd, uint64_t set, uint64_t clear, const char *name)
         return error;
     if (mount(NULL, place_of(fd).path, NULL, MS_REMOUNT | MS_BIND | flags_of(wanted), NULL) == 0)
         return 0;
-    if (errno != EPERM || (now & ~wanted) == 0)
+    if (errno != EPERM || ((now & ~wanted) | ((now ^ wanted) & ROOTFS_TIMES)) == 0)
         return err_at("mount", name);
-    return err_because("mount", name, EPERM,
-                       "a flag of the source would have to be cleared, and is locked in this user namespace");
+    return err_because("mount", name, EPERM, ROOTFS_LOCKED);
 }
 
 // -- mounts below ------------------------------------------------------------------------------
@@ -206,45 +205,79 @@ int legacy_set(int fd, const struct rootfs_how *how, const char *name)
     return error < 0 ? error : change(fd, how->set, how->clear, name);
 }
 
-// What covers the tree itself is not seen below its descriptor. The tree lies over "/" (attach_bind() in
-// root/attach.c), and so does what was put on top of it.
-static int open_topmost(const struct enter *e, const char *name)
+// -- out of sight -------------------------------------------------------------------------------
+
+// What mount(2) makes is made on top of "/", which nobody can exchange and where nobody looks: "/.." is what lies there.
+// It is complete when it is moved to its place; found again by that place's name it could be another mount.
+struct stage {
+    int tmpfs; // for what is no directory: with a file in it; else -1
+    int file;
+};
+
+static int open_top(const char *name)
 {
-    if (strcmp(name, "/") != 0)
-        return rootfs_open(e, name);
     int fd = open("/..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return fd >= 0 ? fd : -errno;
+    return fd >= 0 ? fd : err_at("open", name);
 }
 
-// What lies there now must be what was put there: the way to it may have been exchanged.
-static int open_again(const struct enter *e, const char *name, const struct stat *expected, int covered)
+static int open_file(const struct stage *s, const char *name)
 {
-    struct stat now, before;
-    AUTO_CLOSE int fd = open_topmost(e, name);
-    if (fd < 0)
-        return err_no("open", name, -fd);
-    if (fstat(fd, &now) != 0 || fstat(covered, &before) != 0)
-        return err_at("fstat", name);
-    // A file system like sysfs is the same one wherever it is mounted; before 5.8 mounts have no number to see.
-    bool other = mount_id(fd) != mount_id(covered) || now.st_dev != before.st_dev;
-    bool same = expected != NULL ? now.st_dev == expected->st_dev && now.st_ino == expected->st_ino : other;
-    return same ? fd_take(&fd) : err_because("mount", name, ESTALE, "something else is there now");
+    int fd = openat(s->tmpfs, "file", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    return fd >= 0 ? fd : err_at("open", name);
+}
+
+static int prepare_file(struct stage *s, const char *name)
+{
+    if (mount("tmpfs", "/", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0)
+        return err_at("mount", name);
+    s->tmpfs = open_top(name);
+    if (s->tmpfs < 0)
+        return s->tmpfs;
+    if (mknodat(s->tmpfs, "file", S_IFREG | 0600, 0) != 0)
+        return err_at("mknod", name);
+    s->file = open_file(s, name);
+    return s->file < 0 ? s->file : 0;
+}
+
+static int take_away(int mount, const char *name)
+{
+    if (fchdir(mount) != 0 || umount2(".", MNT_DETACH) != 0)
+        return err_at("umount2", name);
+    return go_to_proc();
+}
+
+// The mount to its place, unless there was an error before; of what was made on the way nothing stays.
+static int move_there(struct stage *s, int top, int error, int target, const char *name)
+{
+    if (error == 0 && mount(place_of(top).path, place_of(target).path, NULL, MS_MOVE, NULL) != 0)
+        error = rootfs_refuse(top, target, "mount", name);
+    int left = s->tmpfs >= 0 ? s->tmpfs : error < 0 ? top : -1;
+    if (left >= 0) {
+        int failed = take_away(left, name);
+        error = error < 0 ? error : failed;
+    }
+    fd_auto_close(&s->tmpfs);
+    fd_auto_close(&s->file);
+    return error;
 }
 
 int legacy_bind(struct enter *e, int source, int target, const struct rootfs_how *how, const char *name)
 {
     struct stat st;
-    struct place from = place_of(source), to = place_of(target);
+    struct stage s = {-1, -1};
+    (void)e;
     int error = go_to_proc();
-    if (error < 0)
-        return error;
-    if (mount(from.path, to.path, NULL, MS_BIND | (how->recursive ? MS_REC : 0), NULL) != 0)
-        return err_at("mount", name);
-    if (fstat(source, &st) != 0)
-        return err_at("fstat", name);
-    AUTO_CLOSE int top = open_again(e, name, &st, target);
-    if (top >= 0)
-        error = legacy_set(top, how, name);
+    if (error == 0 && fstat(source, &st) != 0)
+        error = err_at("fstat", name);
+    if (error == 0 && !S_ISDIR(st.st_mode))
+        error = prepare_file(&s, name);
+    const struct place place = place_of(s.file);
+    if (error == 0 && mount(place_of(source).path, s.file >= 0 ? place.path : "/", NULL,
+                            MS_BIND | (how->recursive ? MS_REC : 0), NULL) != 0)
+        error = err_at("mount", name);
+    AUTO_CLOSE int top = error < 0 ? error : s.file >= 0 ? open_file(&s, name) : open_top(name);
+    error = top < 0 ? top : legacy_set(top, how, name);
+    error = move_there(&s, top, error, target, name);
     return error < 0 ? error : fd_take(&top);
 }
 
@@ -274,14 +307,21 @@ int legacy_mount(struct enter *e, const char *type, const char *source, const ch
         return error;
     if (strcmp(type, "proc") == 0 && plan_forks_late(e->plan))
         return err_because("mount", name, ENOSYS, "a procfs of a joined pid namespace takes fsopen(2)");
-    unsigned long flags = flags_of(how->set | how->set_all) | take_flags(&data);
+    // Read-only is an attribute of the mount: of the file system, mount(2) would say it for all of its mounts.
+    uint64_t set = how->set | how->set_all;
+    unsigned long flags = flags_of(set & ~(uint64_t)ATTR_RDONLY) | take_flags(&data);
     if (data != NULL && strlen(data) >= 4095)
         return err_because("mount", name, E2BIG, "more than 4094 bytes of options");
-    if (mount(source != NULL ? source : type, place_of(target).path, type, flags, data) != 0)
+    if (mount(source != NULL ? source : type, "/", type, flags, data) != 0)
         return err_at("mount", name);
-    AUTO_CLOSE int top = open_again(e, name, NULL, target);
-    if (top >= 0 && how->propagation != 0)
+    struct stage s = {-1, -1};
+    AUTO_CLOSE int top = open_top(name);
+    error = top < 0 ? top : change(top, set & ATTR_RDONLY, 0, name);
+    if (error == 0 && how->propagation != 0)
         error = propagate(top, how->propagation, false, name);
+    // What covers the tree is seen by nobody, and where it is now neither. The tree may lie on "/" too.
+    if (error < 0 || target != e->tree)
+        error = move_there(&s, top, error, target, name);
     return error < 0 ? error : fd_take(&top);
 }
 

@@ -30,17 +30,18 @@ static int set(int fd, bool recursive, const struct mount_attributes *a, const c
 {
     if ((a->set | a->clear | a->propagation) == 0 || mount_set_attributes(fd, recursive, a) == 0)
         return 0;
-    if (errno != EPERM || a->clear == 0)
+    if (errno != EPERM || (a->clear | (a->set & ROOTFS_TIMES)) == 0)
         return err_at("mount_setattr", name);
-    return err_because("mount_setattr", name, EPERM,
-                       "a flag of the source would have to be cleared, and is locked in this user namespace");
+    return err_because("mount_setattr", name, EPERM, ROOTFS_LOCKED);
 }
 
 static int set_by_new_calls(int fd, const struct rootfs_how *how, const char *name)
 {
-    // A shared mount becomes another's slave first: what is mounted below it must not travel to the host.
-    if (how->propagation == MS_SHARED && !how->keep_peers) {
-        int error = set(fd, how->propagation_all, &(struct mount_attributes){.propagation = MS_SLAVE}, name);
+    // What was cloned before the unshare is the host's peer: a slave first, with all that keeps what it has, or what
+    // is mounted below would travel to the host.
+    bool keeps = how->recursive && !how->propagation_all && how->propagation != 0;
+    if ((keeps || how->propagation == MS_SHARED) && !how->keep_peers) {
+        int error = set(fd, how->recursive, &(struct mount_attributes){.propagation = MS_SLAVE}, name);
         if (error < 0)
             return error;
     }
@@ -69,10 +70,10 @@ int rootfs_set(struct enter *e, int fd, const struct rootfs_how *how, const char
 
 // -- binds -------------------------------------------------------------------------------------
 
-static int refuse_kind(int source, int target, const char *name)
+int rootfs_refuse(int source, int target, const char *call, const char *name)
 {
     struct stat from, to;
-    int error = err_at("move_mount", name);
+    int error = err_at(call, name);
     if (error == -EINVAL && fstat(source, &from) == 0 && fstat(target, &to) == 0 &&
         S_ISDIR(from.st_mode) != S_ISDIR(to.st_mode))
         return err_because("mount", name, S_ISDIR(to.st_mode) ? EISDIR : ENOTDIR,
@@ -85,7 +86,7 @@ int rootfs_attach(struct enter *e, int mount, int target, const char *name)
 {
     (void)e;
     if (mount_move(mount, target, "", MOVE_FROM_EMPTY | MOVE_TO_EMPTY) != 0)
-        return refuse_kind(mount, target, name);
+        return rootfs_refuse(mount, target, "move_mount", name);
     return 0;
 }
 

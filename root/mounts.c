@@ -93,6 +93,8 @@ static int bind_copy(struct enter *e, const struct plan_mount *m, int source, in
 
 static int attach_source(struct enter *e, const struct plan_mount *m, int source, bool detached, int target)
 {
+    if (m->overlay && !mount_has_new_calls())
+        return err_because("overlay", m->target, ENOSYS, "of a directory it takes the newer mount calls (Linux 5.12)");
     struct rootfs_how how = source_how(e->plan, m);
     int mount = detached ? rootfs_attach(e, source, target, m->target) : rootfs_bind(e, source, target, &how, m->target);
     AUTO_CLOSE int bound = detached ? -1 : mount;
@@ -220,6 +222,19 @@ static int bind_sysfs(struct enter *e, const struct plan_mount *m, int target)
     return mount < 0 ? mount : 0;
 }
 
+// Terminals then have the group of who opens them, as in any user namespace without the group tty.
+static int mount_without_group(struct enter *e, const struct plan_mount *m, int target, const struct stat *covered)
+{
+    struct plan_mount other = *m;
+    char *data = strndup(m->data, (size_t)(strstr(m->data, ",gid=") - m->data));
+    if (data == NULL)
+        return err_at("strndup", m->target);
+    other.data = data;
+    int error = mount_new(e, &other, target, covered);
+    free(data);
+    return error;
+}
+
 static int place(struct enter *e, const struct plan_mount *m)
 {
     struct stat covered;
@@ -238,6 +253,10 @@ static int place(struct enter *e, const struct plan_mount *m)
     if (error == -EPERM && m->type == MOUNT_SYSFS && m->by_default) {
         err_forget();
         return bind_sysfs(e, m, target);
+    }
+    if (error == -EINVAL && m->type == MOUNT_DEVPTS && m->by_default && strstr(m->data, ",gid=") != NULL) {
+        err_forget();
+        return mount_without_group(e, m, target, existed ? &covered : NULL);
     }
     if (error == -EPERM && m->type == MOUNT_SYSFS)
         err_hint("in a user namespace a sysfs takes a network namespace of its own (--unshare=net), or bind the host's");

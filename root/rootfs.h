@@ -42,12 +42,16 @@ struct rootfs_how {
     uint64_t propagation;        // MS_…; 0 leaves it
     bool propagation_all;
     bool recursive;              // a bind takes what is mounted below along
-    bool keep_peers;             // MS_SHARED: with the source, not as its slave
+    bool keep_peers;             // nothing becomes a slave on the way: of the host's peers, where that was asked for
 };
 
+// Of a mount that a user namespace took over no flag can be cleared; and which times are kept is locked both ways
+// (mount_namespaces(7)).
+#define ROOTFS_TIMES ((uint64_t)ATTR_ATIME | ATTR_NODIRATIME)
+#define ROOTFS_LOCKED "flags that the source has, and its times, are locked in this user namespace"
+
 // Binds `source` (O_PATH, of this mount namespace) over `target` (O_PATH, in the root), attributes set before it is
-// visible, or right after by mount(2). The new mount's root, O_PATH. `name` is the path in the root: for errors,
-// and for opening what mount(2) has put there.
+// visible. The new mount's root, O_PATH. `name` is the path in the root: for errors.
 int rootfs_bind(struct enter *e, int source, int target, const struct rootfs_how *how, const char *name);
 
 // Mounts a new file system over `target`, with `data` as in struct plan_mount. The new mount's root.
@@ -56,6 +60,8 @@ int rootfs_mount(struct enter *e, const char *type, const char *source, const ch
 
 // Lays the detached mount `mount` over `target`.
 int rootfs_attach(struct enter *e, int mount, int target, const char *name);
+// Why that failed, by `call` and errno: -errno, recorded.
+int rootfs_refuse(int mount, int target, const char *call, const char *name);
 
 // Sets attributes and propagation of the mount whose root `fd` is.
 int rootfs_set(struct enter *e, int fd, const struct rootfs_how *how, const char *name);

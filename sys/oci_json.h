@@ -25,8 +25,8 @@ struct oci_field {
     bool needed;
 };
 
-// Errors are of OP ("config") about SOURCE from here on. UNKNOWN, if there is one, adds a hint to the error about a
-// field that nobody knows.
+// Errors are of OP ("config") about SOURCE from here on. UNKNOWN, if there is one, adds a hint to the error
+// about a field that nobody knows.
 void oci_start(const char *op, const char *source, void (*unknown)(const char *field));
 
 // Parses TEXT, of OCI_BYTES_MAX at most, into *OBJECT, the caller's to release. -EINVAL or -ENOMEM,
@@ -50,9 +50,10 @@ int oci_integer(const char *name, const struct json_t *value, int64_t min, int64
 // The place of the string VALUE in a list that NULL ends; -1.
 int oci_find(const char *const *names, const struct json_t *value);
 
-// Calls TAKE for each element of the array NAME, NULL for none, with errors about its place. TAKE's error, or 0.
-int oci_each(const char *name, const struct json_t *array, int (*take)(void *to, const struct json_t *value),
-             void *to);
+// Calls TAKE for each element of the array NAME, NULL for none, with errors about its place. TAKE's error,
+// or 0.
+int oci_each(const char *name, const struct json_t *array,
+             int (*take)(void *to, const struct json_t *value), void *to);
 
 // Errors are about the element I of the array NAME, or below the object NAME, until oci_leave().
 void oci_at(const char *name, size_t i);

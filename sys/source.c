@@ -13,7 +13,8 @@
 static int open_source(const char *op, const char *name, int given)
 {
     struct stat st;
-    AUTO_CLOSE int fd = given >= 0 ? fd_copy(given) : open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    AUTO_CLOSE int fd =
+        given >= 0 ? fd_copy(given) : open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return err_at("open", name);
     if (fstat(fd, &st) != 0)

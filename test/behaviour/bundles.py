@@ -60,9 +60,10 @@ class Bundle:
             self.process["args"] = words(args)
         self.write()
         options = ["--cgroup-manager=disabled"] if name == "crun" else []
+        # No /dev/null: crun would give the host's to the container's user.
         return subprocess.run(words([*wrapper, name, "--root", state, *options, "run", "--bundle", self.path,
                                      f"inroot-{self.path.name}"]),
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT, **kw)
+                              input="", capture_output=True, text=True, timeout=TIMEOUT, **kw)
 
 
 @pytest.fixture

@@ -288,3 +288,41 @@ def test_seccomp(bundle):
     assert not (bundle.root / "tmp/x").exists()
     bundle.linux["seccomp"]["defaultAction"] = "SCMP_ACT_NOTIFY"
     assert_fails(bundle.inroot(), 125, "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY")
+
+
+# -- namespaces of others ----------------------------------------------------------------------
+
+@need_root
+def test_namespaces_with_a_path_are_joined(bundle):
+    """A network and a uts namespace of a process that waits; the names set in the latter are seen there."""
+    with subprocess.Popen(["unshare", "--net", "--uts", "sh", "-c", "echo; read x; hostname"], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        kinds = {"network": "net", "uts": "uts"}
+        bundle.linux["namespaces"] += [
+            {"type": kind, "path": f"/proc/{other.pid}/ns/{name}"} for kind, name in kinds.items()]
+        bundle.config["hostname"] = "joined"
+        proc = bundle.inroot("/bin/sh", "-c", "readlink /proc/self/ns/net; readlink /proc/self/ns/uts")
+        assert proc.returncode == 0, proc.stderr
+        assert proc.stdout.split() == [os.readlink(f"/proc/{other.pid}/ns/{name}") for name in kinds.values()]
+        assert other.communicate("\n", timeout=20)[0] == "joined\n"
+
+
+@need_root
+@pytest.mark.parametrize(("path", "words"), [
+    ("/proc/self/ns/uts", "/proc/self/ns/uts"), ("/nowhere", "ENOENT"), ("/dev/null", "/dev/null"),
+])
+def test_a_path_of_another_type(bundle, path, words):
+    bundle.linux["namespaces"].append({"type": "network", "path": path})
+    assert_fails(bundle.inroot("/bin/echo", "RAN"), 125, words)
+
+
+@need_root
+def test_cwd_is_made_by_the_helper(bundle):
+    """Mode 0755, whoever the payload is; one that --workdir names is made as the payload's."""
+    bundle.process.update(cwd="/made/deep", user={"uid": 1000, "gid": 1000, "umask": 0o77})
+    proc = bundle.inroot("/bin/pwd")
+    assert (proc.returncode, proc.stdout) == (0, "/made/deep\n"), proc.stderr
+    made = (bundle.root / "made/deep").stat()
+    assert (made.st_uid, made.st_mode & 0o7777) == (0, 0o755)
+    assert_fails(bundle.inroot("/bin/pwd", opts=["--workdir=/made/other"]), 125, "mkdir", "EACCES")

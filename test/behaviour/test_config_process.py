@@ -62,8 +62,10 @@ CAPABILITIES = {
     "root, none": (0, [0] * 5, [0] * 5),
     # no_new_privs: execve adds nothing of the bounding set.
     "root, a larger bounding set": (0, [KILL | CHOWN, KILL, 0, KILL, 0], [KILL | CHOWN, KILL, 0, KILL, 0]),
-    "root, as runc spec": (0, [KILL | BIND, KILL | BIND, 0, KILL | BIND, KILL], [KILL | BIND, KILL | BIND, 0, KILL | BIND, 0]),
-    "root, less effective": (0, [KILL | CHOWN, KILL, 0, KILL | CHOWN, 0], [KILL | CHOWN, KILL | CHOWN, 0, KILL | CHOWN, 0]),
+    "root, as runc spec": (0, [KILL | BIND, KILL | BIND, 0, KILL | BIND, KILL],
+                           [KILL | BIND, KILL | BIND, 0, KILL | BIND, 0]),
+    "root, less effective": (0, [KILL | CHOWN, KILL, 0, KILL | CHOWN, 0],
+                             [KILL | CHOWN, KILL | CHOWN, 0, KILL | CHOWN, 0]),
     "user, all alike": (1000, [KILL] * 5, [KILL] * 5),
     "user, a part is ambient": (1000, [KILL | CHOWN, KILL | CHOWN, KILL | CHOWN, KILL | CHOWN, KILL],
                                 [KILL | CHOWN, KILL, KILL | CHOWN, KILL, KILL]),

@@ -30,7 +30,14 @@ DIFFERENCES = [
     ("mount /dev/(full|null|random|tty|urandom|zero)", "devtmpfs /[a-z]* devtmpfs rw,relatime .*",
      "devtmpfs /[a-z]* devtmpfs rw,nosuid,noexec,relatime .*",
      "a device that is bound executes nothing, as under crun"),
-    ("(dev|links) /dev/core", ".*", "None", "crun makes the link everywhere; runc and inroot where there is /proc/kcore"),
+    ("(dev|links) /dev/core", ".*", "None",
+     "crun makes the link everywhere; runc and inroot where there is /proc/kcore"),
+    ("mount /", r".* \[private\] .*", r".* \[shared\] .*",
+     "rootfsPropagation as the specification has it; runc 1.1 makes nothing shared that was private on the host"),
+    ("dev /dev/mqueue", "directory 1777 0 (0|65534) 0:0", "directory 1777 65534 65534 0:0",
+     "its directory belongs to who made the ipc namespace: the others were the user namespace's root by then"),
+    ("mount /sys/fs/cgroup/[a-z]*", "cgroup / (systemd|/sys/fs/cgroup/[a-z]*) .*", "cgroup / cgroup .*",
+     "the source is a word for mountinfo: the others have other ones in a cgroup namespace of its own"),
     ("status (NSpgid|NSsid)", "1", "0", "the session stays the caller's; --new-session is what runc does"),
 ]
 
@@ -118,3 +125,96 @@ def test_as_a_user(bundle, runtime, scratch):
     who = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"] if ROOT_CALLER else []
     wrapper = around(runtime) + who
     judge(theirs(bundle, runtime, state, wrapper=wrapper, env=env), ours(bundle, wrapper=wrapper, env=env))
+
+
+# -- what the templates leave out --------------------------------------------------------------
+
+def as_another(c):
+    c["process"]["user"] = {"uid": 1000, "gid": 1001, "additionalGids": [5, 20]}
+    c["process"]["capabilities"]["ambient"] = []  # what can't be raised is an error here, and a warning under runc
+
+
+def with_its_umask(c):
+    c["process"]["user"]["umask"] = 0o077
+
+
+def in_a_new_directory(c):
+    c["root"]["readonly"] = False
+    c["process"]["cwd"] = "/srv/new/place"
+
+
+def with_new_privileges(c):
+    c["process"]["noNewPrivileges"] = False
+
+
+def less_likely_to_be_killed(c):
+    c["process"]["oomScoreAdj"] = 100
+
+
+def with_limits(c):
+    c["process"]["rlimits"] += [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
+                                {"type": "RLIMIT_FSIZE", "soft": 4096, "hard": 8192}]
+
+
+def writable(c):
+    c["root"]["readonly"] = False
+
+
+def shared(c):
+    c["linux"]["rootfsPropagation"] = "shared"
+
+
+def slave(c):
+    c["linux"]["rootfsPropagation"] = "rslave"
+
+
+def with_a_filter(c):
+    c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
+                             "syscalls": [{"names": ["acct", "swapon"], "action": "SCMP_ACT_ERRNO"}]}
+
+
+def with_ids_of_its_own(c):
+    for maps in ("uidMappings", "gidMappings"):
+        c["linux"][maps] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    c["linux"]["namespaces"].append({"type": "user"})
+
+
+def with_all_namespaces(c):
+    c["linux"]["namespaces"].append({"type": "cgroup"})
+
+
+def with_fewer_namespaces(c):
+    c["linux"]["namespaces"] = [{"type": kind} for kind in ("pid", "mount", "ipc", "uts")]
+
+
+def with_devices(c):
+    fuse = {"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 0o660, "gid": 44}
+    c["linux"]["devices"] = [fuse, {"path": "/dev/pipe", "type": "p", "fileMode": 0o600, "uid": 7}]
+
+
+def with_sysctls(c):
+    c["linux"]["sysctl"] = {"net.ipv4.ip_forward": "1", "kernel.shmmni": "17"}
+
+
+def with_more_mounts(c):
+    c["mounts"] += [
+        {"destination": "/tmp", "type": "tmpfs", "source": "tmp", "options": ["noexec", "size=1m", "mode=1700"]},
+        {"destination": "/mnt", "type": "bind", "source": "/usr/share", "options": ["rbind", "ro", "nosuid"]},
+        {"destination": "/new/place", "type": "bind", "source": "/etc/hostname", "options": ["bind"]},
+    ]
+
+
+VARIANTS = [as_another, with_its_umask, in_a_new_directory, with_new_privileges, less_likely_to_be_killed, with_limits,
+            writable, shared, slave, with_a_filter, with_ids_of_its_own, with_all_namespaces, with_fewer_namespaces,
+            with_devices, with_sysctls, with_more_mounts]
+
+
+@need_root
+@runtimes
+@pytest.mark.parametrize("change", VARIANTS, ids=lambda change: change.__name__)
+def test_variant(bundle, change, runtime, scratch, tmp_path):
+    config = generated(scratch)
+    change(config)
+    prepare(bundle, config)
+    wrapper = around(runtime)
+    judge(theirs(bundle, runtime, tmp_path, wrapper=wrapper), ours(bundle, wrapper=wrapper))

@@ -22,7 +22,8 @@ def target(bbox, unchanged_host):
 @need_tool("nsenter")
 def test_hostname(bbox, target):
     before = socket.gethostname()
-    got = exec_in(bbox, "/bin/sh", "-c", "hostname", opts=[f"--join=uts:/proc/{target}/ns/uts", "--hostname=from-outside"])
+    got = exec_in(bbox, "/bin/sh", "-c", "hostname",
+                  opts=[f"--join=uts:/proc/{target}/ns/uts", "--hostname=from-outside"])
     assert (got.returncode, got.stdout) == (0, "from-outside\n"), got.stderr
     assert run("nsenter", "-t", target, "-u", "hostname").strip() == "from-outside"
     assert socket.gethostname() == before
@@ -32,7 +33,8 @@ def test_hostname(bbox, target):
 @need_tool("nsenter")
 def test_sysctl(bbox, target):
     before = FORWARD.read_text()
-    got = exec_in(bbox, "/bin/sh", "-c", "echo RAN", opts=[f"--join=net:/proc/{target}/ns/net", "--sysctl=net.ipv4.ip_forward=1"])
+    got = exec_in(bbox, "/bin/sh", "-c", "echo RAN",
+                  opts=[f"--join=net:/proc/{target}/ns/net", "--sysctl=net.ipv4.ip_forward=1"])
     assert (got.returncode, got.stdout) == (0, "RAN\n"), got.stderr
     assert run("nsenter", "-t", target, "-n", "cat", FORWARD) == "1\n"
     assert FORWARD.read_text() == before

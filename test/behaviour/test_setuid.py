@@ -23,6 +23,7 @@ import tarball
 pytestmark = need_root
 
 ALLOW = struct.pack("=HBBI", 6, 0, 0, 0x7fff0000)  # one instruction: return SECCOMP_RET_ALLOW
+CONFIG = b'{"ociVersion":"1.0.2","linux":{"namespaces":[{"type":"mount"}]}}'
 HIGH = str(resource.getrlimit(resource.RLIMIT_NOFILE)[1] + 1)
 
 # exec: option -> (values that are allowed, values that are not). None: without a value.
@@ -31,6 +32,15 @@ EXEC = {
     "--pivot": (["stacked"], ["tmpdir"]),
     "--ro": ([None], []),
     "--overlay": ([], ["tmpfs", "UPPER:WORK"]),
+    "--config": ([], ["fd:CONFIG"]),
+    "--mount": ([], ["type=tmpfs,dst=/tmp", "type=bind,src=/etc,dst=/tmp"]),
+    "--volume": ([], ["/etc:/tmp"]),
+    "--tmpfs": ([], ["/tmp"]),
+    "--device": ([], ["/dev/null"]),
+    "--default-mounts": ([], [None]),
+    "--mask": ([], ["/etc/passwd", "none"]),
+    "--ro-path": ([], ["/etc", "none"]),
+    "--mount-fds": ([], ["BYTE"]),
     "--workdir": (["/tmp", "/"], []),
     "--env": (["SEEN=yes", "SEEN"], []),
     "--clear-env": ([None], []),
@@ -154,7 +164,7 @@ class Descriptors:
             return str(self.pipe(b"--die-with-parent\0"))
         if value and value.startswith(("bpf:fd:", "fd:")):
             form, _, what = value.rpartition(":")
-            return f"{form}:{self.pipe(ALLOW if what == 'BPF' else b'{}')}"
+            return f"{form}:{self.pipe({'BPF': ALLOW, 'CONFIG': CONFIG}.get(what, b'{}'))}"
         if value == "FILE":
             (self.scratch / "patterns").write_text("other\n")
             return str(self.scratch / "patterns")

@@ -10,28 +10,27 @@
 #include "test/unit/oci_config.h"
 
 #define BYTES_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define PATH_4K                                                                                    \
-    "/" BYTES_1K BYTES_1K BYTES_1K BYTES_1K
+#define PATH_4K  "/" BYTES_1K BYTES_1K BYTES_1K BYTES_1K
 #define BYTES_1K                                                                                   \
     BYTES_64 BYTES_64 BYTES_64 BYTES_64 BYTES_64 BYTES_64 BYTES_64 BYTES_64 BYTES_64 BYTES_64      \
         BYTES_64 BYTES_64 BYTES_64 BYTES_64 BYTES_64 BYTES_64
 
-#define TOP(rest)        "{\"ociVersion\":\"1.0.2\"" rest "}"
-#define PROCESS(rest)    TOP(",\"process\":{\"cwd\":\"/\"" rest "}")
-#define USER(rest)       PROCESS(",\"user\":{\"uid\":0,\"gid\":0" rest "}")
-#define CAPS(rest)       PROCESS(",\"capabilities\":{" rest "}")
-#define LIMIT(rest)      PROCESS(",\"rlimits\":[{" rest "}]")
-#define SCHEDULER(rest)  PROCESS(",\"scheduler\":{" rest "}")
-#define IO(rest)         PROCESS(",\"ioPriority\":{" rest "}")
-#define LINUX(rest)      TOP(",\"linux\":{" rest "}")
-#define SPACES(rest)     LINUX("\"namespaces\":[{\"type\":\"mount\"}" rest "]")
-#define MAPS(rest)       LINUX("\"namespaces\":[{\"type\":\"user\"}]" rest)
-#define TIMES(rest)      LINUX("\"namespaces\":[{\"type\":\"time\"}],\"timeOffsets\":{" rest "}")
-#define DEVICE(rest)     LINUX("\"devices\":[{\"path\":\"/dev/x\"" rest "}]")
-#define MOUNT(rest)      TOP(",\"mounts\":[{\"destination\":\"/m\"" rest "}]")
-#define BIND(rest)       MOUNT(",\"source\":\"/s\"" rest)
-#define HOOKS(rest)      TOP(",\"hooks\":{" rest "}")
-#define LINE             "\"containerID\":0,\"hostID\":0,\"size\":1"
+#define TOP(rest)       "{\"ociVersion\":\"1.0.2\"" rest "}"
+#define PROCESS(rest)   TOP(",\"process\":{\"cwd\":\"/\"" rest "}")
+#define USER(rest)      PROCESS(",\"user\":{\"uid\":0,\"gid\":0" rest "}")
+#define CAPS(rest)      PROCESS(",\"capabilities\":{" rest "}")
+#define LIMIT(rest)     PROCESS(",\"rlimits\":[{" rest "}]")
+#define SCHEDULER(rest) PROCESS(",\"scheduler\":{" rest "}")
+#define IO(rest)        PROCESS(",\"ioPriority\":{" rest "}")
+#define LINUX(rest)     TOP(",\"linux\":{" rest "}")
+#define SPACES(rest)    LINUX("\"namespaces\":[{\"type\":\"mount\"}" rest "]")
+#define MAPS(rest)      LINUX("\"namespaces\":[{\"type\":\"user\"}]" rest)
+#define TIMES(rest)     LINUX("\"namespaces\":[{\"type\":\"time\"}],\"timeOffsets\":{" rest "}")
+#define DEVICE(rest)    LINUX("\"devices\":[{\"path\":\"/dev/x\"" rest "}]")
+#define MOUNT(rest)     TOP(",\"mounts\":[{\"destination\":\"/m\"" rest "}]")
+#define BIND(rest)      MOUNT(",\"source\":\"/s\"" rest)
+#define HOOKS(rest)     TOP(",\"hooks\":{" rest "}")
+#define LINE            "\"containerID\":0,\"hostID\":0,\"size\":1"
 
 static const struct {
     const char *text, *message;
@@ -78,7 +77,8 @@ static const struct {
     // root
     {TOP(",\"root\":{}"), "root.path: missing"},
     {TOP(",\"root\":{\"path\":\"\"}"), "root.path: empty"},
-    {TOP(",\"root\":{\"path\":\"rootfs\"}"), "root.path: relative, and a config read from a descriptor"},
+    {TOP(",\"root\":{\"path\":\"rootfs\"}"),
+     "root.path: relative, and a config read from a descriptor"},
     {TOP(",\"root\":{\"path\":\"" PATH_4K "\"}"), "root.path: the path is too long"},
     {TOP(",\"root\":{\"path\":\"/\",\"readonly\":1}"), "root.readonly: not true or false"},
     {TOP(",\"root\":{\"path\":\"/\",\"readOnly\":true}"), "root: no such field: readOnly"},
@@ -106,24 +106,32 @@ static const struct {
     {PROCESS(",\"user\":{\"uid\":0}"), "process.user.gid: missing"},
     {PROCESS(",\"user\":{\"uid\":-1,\"gid\":0}"), "process.user.uid: out of range"},
     {PROCESS(",\"user\":{\"uid\":4294967295,\"gid\":0}"), "process.user.uid: out of range"},
-    {PROCESS(",\"user\":{\"uid\":0,\"gid\":18446744073709551615}"), "process.user.gid: out of range"},
+    {PROCESS(",\"user\":{\"uid\":0,\"gid\":18446744073709551615}"),
+     "process.user.gid: out of range"},
     {PROCESS(",\"user\":{\"uid\":0.0,\"gid\":0}"), "process.user.uid: not an integer"},
     {USER(",\"umask\":512"), "process.user.umask: out of range"},
     {USER(",\"username\":\"x\""), "process.user.username: not carried out"},
     {USER(",\"additionalGids\":[1,4294967295]"), "process.user.additionalGids[1]: out of range"},
     {USER(",\"additionalGids\":[\"1\"]"), "process.user.additionalGids[0]: not an integer"},
-    {CAPS("\"bounding\":[\"CAP_CHOWN\",\"CAP_NOPE\"]"), "process.capabilities.bounding[1]: no such capability: CAP_NOPE"},
+    {CAPS("\"bounding\":[\"CAP_CHOWN\",\"CAP_NOPE\"]"),
+     "process.capabilities.bounding[1]: no such capability: CAP_NOPE"},
     {CAPS("\"ambient\":[\"chown\"]"), "process.capabilities.ambient[0]: no such capability: chown"},
     {CAPS("\"effective\":[1]"), "process.capabilities.effective[0]: no such capability: "},
     {CAPS("\"permitted\":{}"), "process.capabilities.permitted: not an array"},
     {CAPS("\"bounded\":[]"), "process.capabilities: no such field: bounded"},
     {LIMIT("\"type\":\"RLIMIT_NOFILE\",\"soft\":1"), "process.rlimits[0].hard: missing"},
-    {LIMIT("\"type\":\"RLIMIT_NOFILE\",\"soft\":2,\"hard\":1"), "process.rlimits[0].soft: above the hard limit"},
-    {LIMIT("\"type\":\"RLIMIT_NOFILE\",\"soft\":-1,\"hard\":1"), "process.rlimits[0]: a negative limit"},
-    {LIMIT("\"type\":\"RLIMIT_NOPE\",\"soft\":1,\"hard\":1"), "process.rlimits[0].type: no such limit: RLIMIT_NOPE"},
-    {LIMIT("\"type\":\"nofile\",\"soft\":1,\"hard\":1"), "process.rlimits[0].type: no such limit: nofile"},
-    {LIMIT("\"type\":\"RLIMIT_nofile\",\"soft\":1,\"hard\":1"), "process.rlimits[0].type: no such limit: RLIMIT_no"},
-    {LIMIT("\"type\":\"RLIMIT_SIGPENDINGSIGPENDING\",\"soft\":1,\"hard\":1"), "no such limit: RLIMIT_SIGPENDINGS"},
+    {LIMIT("\"type\":\"RLIMIT_NOFILE\",\"soft\":2,\"hard\":1"),
+     "process.rlimits[0].soft: above the hard limit"},
+    {LIMIT("\"type\":\"RLIMIT_NOFILE\",\"soft\":-1,\"hard\":1"),
+     "process.rlimits[0]: a negative limit"},
+    {LIMIT("\"type\":\"RLIMIT_NOPE\",\"soft\":1,\"hard\":1"),
+     "process.rlimits[0].type: no such limit: RLIMIT_NOPE"},
+    {LIMIT("\"type\":\"nofile\",\"soft\":1,\"hard\":1"),
+     "process.rlimits[0].type: no such limit: nofile"},
+    {LIMIT("\"type\":\"RLIMIT_nofile\",\"soft\":1,\"hard\":1"),
+     "process.rlimits[0].type: no such limit: RLIMIT_no"},
+    {LIMIT("\"type\":\"RLIMIT_SIGPENDINGSIGPENDING\",\"soft\":1,\"hard\":1"),
+     "no such limit: RLIMIT_SIGPENDINGS"},
     {PROCESS(",\"rlimits\":[{\"type\":\"RLIMIT_CPU\",\"soft\":1,\"hard\":1},"
              "{\"type\":\"RLIMIT_CPU\",\"soft\":1,\"hard\":1}]"),
      "process.rlimits[1].type: it was named before: RLIMIT_CPU"},
@@ -132,12 +140,15 @@ static const struct {
     {SCHEDULER(""), "process.scheduler.policy: missing"},
     {SCHEDULER("\"policy\":\"SCHED_ISO\""), "process.scheduler.policy: no such policy: SCHED_ISO"},
     {SCHEDULER("\"policy\":\"SCHED_OTHER\",\"nice\":20"), "process.scheduler.nice: out of range"},
-    {SCHEDULER("\"policy\":\"SCHED_FIFO\",\"priority\":-1"), "process.scheduler.priority: out of range"},
+    {SCHEDULER("\"policy\":\"SCHED_FIFO\",\"priority\":-1"),
+     "process.scheduler.priority: out of range"},
     {SCHEDULER("\"policy\":\"SCHED_FIFO\",\"flags\":[\"SCHED_FLAG_UTIL_CLAMP_MIN\"]"),
      "process.scheduler.flags[0]: no such flag: SCHED_FLAG_UTIL_CLAMP_MIN"},
-    {SCHEDULER("\"policy\":\"SCHED_DEADLINE\",\"runtime\":-1"), "process.scheduler.runtime: out of range"},
+    {SCHEDULER("\"policy\":\"SCHED_DEADLINE\",\"runtime\":-1"),
+     "process.scheduler.runtime: out of range"},
     {IO("\"class\":\"IOPRIO_CLASS_BE\""), "process.ioPriority.priority: missing"},
-    {IO("\"class\":\"IOPRIO_CLASS_BE\",\"priority\":8"), "process.ioPriority.priority: out of range"},
+    {IO("\"class\":\"IOPRIO_CLASS_BE\",\"priority\":8"),
+     "process.ioPriority.priority: out of range"},
     {IO("\"class\":\"BE\",\"priority\":0"), "process.ioPriority.class: no such class: BE"},
     // linux
     {LINUX("\"nope\":1"), "linux: no such field: nope"},
@@ -152,48 +163,61 @@ static const struct {
     {LINUX("\"maskedPaths\":[\"/a\",\"b\"]"), "linux.maskedPaths[1]: not an absolute path: b"},
     {LINUX("\"readonlyPaths\":[1]"), "linux.readonlyPaths[0]: not a string"},
     {LINUX("\"personality\":{}"), "linux.personality.domain: missing"},
-    {LINUX("\"personality\":{\"domain\":\"BSD\"}"), "linux.personality.domain: neither LINUX nor LINUX32: BSD"},
-    {LINUX("\"personality\":{\"domain\":\"LINUX\",\"flags\":[\"x\"]}"), "linux.personality.flags: the spec"},
+    {LINUX("\"personality\":{\"domain\":\"BSD\"}"),
+     "linux.personality.domain: neither LINUX nor LINUX32: BSD"},
+    {LINUX("\"personality\":{\"domain\":\"LINUX\",\"flags\":[\"x\"]}"),
+     "linux.personality.flags: the spec"},
     {LINUX("\"sysctl\":{\"net.a\":1}"), "linux.sysctl.net.a: not a string"},
     {LINUX("\"sysctl\":{\"a=b\":\"1\"}"), "linux.sysctl.a=b: = in a key"},
     {LINUX("\"sysctl\":{\"\":\"1\"}"), "linux.sysctl \"=1\": not KEY=VALUE"},
     {LINUX("\"sysctl\":{\"net.a\":\"1\\n2\"}"), "a line feed in the value"},
     {SPACES(",{\"type\":\"mount\"}"), "linux.namespaces[1].type: it was named before: mount"},
     {SPACES(",{\"type\":\"net\"}"), "linux.namespaces[1].type: no such namespace: net"},
-    {SPACES(",{\"type\":\"network\",\"path\":\"x\"}"), "linux.namespaces[1].path: not an absolute path: x"},
+    {SPACES(",{\"type\":\"network\",\"path\":\"x\"}"),
+     "linux.namespaces[1].path: not an absolute path: x"},
     {SPACES(",{\"path\":\"/x\"}"), "linux.namespaces[1].type: missing"},
     {SPACES(",\"pid\""), "linux.namespaces[1]: not an object"},
     {LINUX("\"namespaces\":[{\"type\":\"mount\",\"path\":\"/x\"}]"),
      "linux.namespaces[0].path: a mount namespace that is there already is not carried out"},
     {SPACES("],\"uidMappings\":[{" LINE "}],\"gidMappings\":[{" LINE "}"),
      "linux.uidMappings: there is no user namespace"},
-    {LINUX("\"namespaces\":[{\"type\":\"user\",\"path\":\"/u\"}],\"uidMappings\":[{" LINE "}],\"gidMappings\":[{" LINE
-           "}]"),
+    {LINUX("\"namespaces\":[{\"type\":\"user\",\"path\":\"/u\"}],\"uidMappings\":[{" LINE
+           "}],\"gidMappings\":[{" LINE "}]"),
      "linux.uidMappings: the user namespace of linux.namespaces has maps already"},
-    {MAPS(",\"uidMappings\":[{" LINE "}]"), "linux.uidMappings: uidMappings and gidMappings are given together"},
-    {MAPS(",\"gidMappings\":[{" LINE "}]"), "linux.gidMappings: uidMappings and gidMappings are given together"},
+    {MAPS(",\"uidMappings\":[{" LINE "}]"),
+     "linux.uidMappings: uidMappings and gidMappings are given together"},
+    {MAPS(",\"gidMappings\":[{" LINE "}]"),
+     "linux.gidMappings: uidMappings and gidMappings are given together"},
     {MAPS(",\"uidMappings\":[{" LINE "},{" LINE "}],\"gidMappings\":[{" LINE "}]"),
      "linux.uidMappings[1]: it overlaps a line before it"},
-    {MAPS(",\"uidMappings\":[{\"containerID\":0,\"hostID\":0,\"size\":0}],\"gidMappings\":[{" LINE "}]"),
+    {MAPS(",\"uidMappings\":[{\"containerID\":0,\"hostID\":0,\"size\":0}],\"gidMappings\":[{" LINE
+          "}]"),
      "linux.uidMappings[0].size: out of range"},
-    {MAPS(",\"uidMappings\":[{\"containerID\":2,\"hostID\":0,\"size\":4294967294}],\"gidMappings\":[{" LINE "}]"),
+    {MAPS(",\"uidMappings\":[{\"containerID\":2,\"hostID\":0,\"size\":4294967294}],\"gidMappings\":"
+          "[{" LINE "}]"),
      "linux.uidMappings[0]: the range is empty or too long"},
     {MAPS(",\"uidMappings\":[{\"containerID\":0,\"hostID\":0}],\"gidMappings\":[{" LINE "}]"),
      "linux.uidMappings[0].size: missing"},
-    {SPACES("],\"timeOffsets\":{\"monotonic\":{\"secs\":1}}, \"devices\":["), "linux.timeOffsets: there is no new time"},
+    {SPACES("],\"timeOffsets\":{\"monotonic\":{\"secs\":1}}, \"devices\":["),
+     "linux.timeOffsets: there is no new time"},
     {TIMES("\"realtime\":{}"), "linux.timeOffsets: no such field: realtime"},
-    {TIMES("\"boottime\":{\"nanosecs\":1000000000}"), "linux.timeOffsets.boottime.nanosecs: out of range"},
-    {TIMES("\"boottime\":{\"secs\":9223372036854775808}"), "linux.timeOffsets.boottime.secs: out of range"},
+    {TIMES("\"boottime\":{\"nanosecs\":1000000000}"),
+     "linux.timeOffsets.boottime.nanosecs: out of range"},
+    {TIMES("\"boottime\":{\"secs\":9223372036854775808}"),
+     "linux.timeOffsets.boottime.secs: out of range"},
     {DEVICE(""), "linux.devices[0].type: missing"},
     {DEVICE(",\"type\":\"x\""), "linux.devices[0].type: not c, u, b or p: x"},
     {DEVICE(",\"type\":\"c\",\"major\":1"), "linux.devices[0].minor: missing"},
     {DEVICE(",\"type\":\"c\",\"major\":4096,\"minor\":1"), "linux.devices[0].major: out of range"},
-    {DEVICE(",\"type\":\"b\",\"major\":1,\"minor\":1048576"), "linux.devices[0].minor: out of range"},
+    {DEVICE(",\"type\":\"b\",\"major\":1,\"minor\":1048576"),
+     "linux.devices[0].minor: out of range"},
     {DEVICE(",\"type\":\"p\",\"major\":1"), "linux.devices[0].major: out of range"},
-    {DEVICE(",\"type\":\"p\",\"fileMode\":8630"), "linux.devices[0].fileMode: of another type of file"},
+    {DEVICE(",\"type\":\"p\",\"fileMode\":8630"),
+     "linux.devices[0].fileMode: of another type of file"},
     {DEVICE(",\"type\":\"p\",\"fileMode\":65536"), "linux.devices[0].fileMode: out of range"},
     {DEVICE(",\"type\":\"p\",\"uid\":4294967295"), "linux.devices[0].uid: out of range"},
-    {LINUX("\"devices\":[{\"path\":\"dev/x\",\"type\":\"p\"}]"), "linux.devices[0].path: not an absolute path"},
+    {LINUX("\"devices\":[{\"path\":\"dev/x\",\"type\":\"p\"}]"),
+     "linux.devices[0].path: not an absolute path"},
     {LINUX("\"devices\":[{\"path\":\"/x\",\"type\":\"p\"},{\"path\":\"/x\",\"type\":\"p\"}]"),
      "linux.devices[1].path: it was named before: /x"},
     // mounts
@@ -201,8 +225,10 @@ static const struct {
     {TOP(",\"mounts\":[{\"destination\":\"\",\"type\":\"proc\"}]"), "mounts[0].destination: empty"},
     {TOP(",\"mounts\":[{\"destination\":\"/a/..//.\",\"type\":\"proc\"}]"),
      "mounts[0].destination: the root itself can't be mounted on"},
-    {TOP(",\"mounts\":[{\"destination\":\"..\",\"type\":\"proc\"}]"), "the root itself can't be mounted on"},
-    {TOP(",\"mounts\":[{\"destination\":\"" PATH_4K "\",\"type\":\"proc\"}]"), "destination: the path is too long"},
+    {TOP(",\"mounts\":[{\"destination\":\"..\",\"type\":\"proc\"}]"),
+     "the root itself can't be mounted on"},
+    {TOP(",\"mounts\":[{\"destination\":\"" PATH_4K "\",\"type\":\"proc\"}]"),
+     "destination: the path is too long"},
     {MOUNT(""), "mounts[0].type: missing, and there is neither bind nor rbind"},
     {MOUNT(",\"type\":\"none\""), "mounts[0].type: not carried out: none"},
     {MOUNT(",\"type\":\"ext4\""), "mounts[0].type: not carried out: ext4"},
@@ -211,17 +237,22 @@ static const struct {
     {MOUNT(",\"options\":[\"bind\"]"), "mounts[0].source: missing"},
     {MOUNT(",\"options\":[\"bind\"],\"source\":\"\""), "mounts[0].source: empty"},
     {MOUNT(",\"options\":[\"bind\"],\"source\":\"s\""), "mounts[0].source: relative, and a config"},
-    {MOUNT(",\"options\":[\"bind\"],\"source\":\"fd:3\""), "mounts[0].source: relative, and a config"},
-    {BIND(",\"options\":[\"bind\",\"size=1\"]"), "mounts[0].options: a bind mount has no options of a file system"},
+    {MOUNT(",\"options\":[\"bind\"],\"source\":\"fd:3\""),
+     "mounts[0].source: relative, and a config"},
+    {BIND(",\"options\":[\"bind\",\"size=1\"]"),
+     "mounts[0].options: a bind mount has no options of a file system"},
     {BIND(",\"options\":[\"bind\",1]"), "mounts[0].options[1]: not a string"},
     {BIND(",\"options\":[\"bind\",\"\"]"), "mounts[0].options[1]: not a string, or empty"},
-    {BIND(",\"options\":[\"bind\",\"iversion\"]"), "mounts[0].options[1]: not carried out: iversion"},
-    {BIND(",\"options\":[\"bind\",\"idmap=uids=0-1-1\"]"), "mounts[0].options[1]: maps are in uidMappings"},
+    {BIND(",\"options\":[\"bind\",\"iversion\"]"),
+     "mounts[0].options[1]: not carried out: iversion"},
+    {BIND(",\"options\":[\"bind\",\"idmap=uids=0-1-1\"]"),
+     "mounts[0].options[1]: maps are in uidMappings"},
     {BIND(",\"options\":[\"bind\"],\"uidMappings\":[{" LINE "}]"),
      "mounts[0]: uidMappings and gidMappings are given together"},
     {MOUNT(",\"type\":\"proc\",\"uidMappings\":[{" LINE "}],\"gidMappings\":[{" LINE "}]"),
      "mounts[0].uidMappings: only a bind mount has them"},
-    {BIND(",\"options\":[\"bind\"],\"uidMappings\":[{" LINE "}],\"gidMappings\":[{" LINE "},{" LINE "}]"),
+    {BIND(",\"options\":[\"bind\"],\"uidMappings\":[{" LINE "}],\"gidMappings\":[{" LINE "},{" LINE
+          "}]"),
      "mounts[0].gidMappings[1]: it overlaps a line before it"},
     {MOUNT(",\"flags\":1"), "mounts[0]: no such field: flags"},
     // hooks
@@ -229,9 +260,12 @@ static const struct {
     {HOOKS("\"stop\":[]"), "hooks: no such field: stop"},
     {HOOKS("\"prestart\":[{}]"), "hooks.prestart[0].path: missing"},
     {HOOKS("\"poststop\":[{\"path\":\"x\"}]"), "hooks.poststop[0].path: not an absolute path: x"},
-    {HOOKS("\"createRuntime\":[{\"path\":\"/x\",\"timeout\":0}]"), "hooks.createRuntime[0].timeout: out of range"},
-    {HOOKS("\"createContainer\":[{\"path\":\"/x\",\"timeout\":-1}]"), "hooks.createContainer[0].timeout: out of range"},
-    {HOOKS("\"createContainer\":[{\"path\":\"/x\",\"args\":[1]}]"), "hooks.createContainer[0].args[0]: not a string"},
+    {HOOKS("\"createRuntime\":[{\"path\":\"/x\",\"timeout\":0}]"),
+     "hooks.createRuntime[0].timeout: out of range"},
+    {HOOKS("\"createContainer\":[{\"path\":\"/x\",\"timeout\":-1}]"),
+     "hooks.createContainer[0].timeout: out of range"},
+    {HOOKS("\"createContainer\":[{\"path\":\"/x\",\"args\":[1]}]"),
+     "hooks.createContainer[0].args[0]: not a string"},
     {HOOKS("\"poststart\":[{\"path\":\"/x\",\"env\":{}}]"), "hooks.poststart[0].env: not an array"},
 };
 
@@ -304,17 +338,24 @@ static void limits_have_names(void **state)
     (void)state;
     static const struct filled rows[] = {
         {"{\"ociVersion\":\"1.0.0\",\"mounts\":[", "{}", "]}", "mounts: more than 4096", 4097},
-        {"{\"ociVersion\":\"1.0.0\",\"linux\":{\"devices\":[", "{}", "]}}", "linux.devices: more than 1024", 1025},
-        {"{\"ociVersion\":\"1.0.0\",\"linux\":{\"maskedPaths\":[", "1", "]}}", "more than 4096 paths", 4097},
-        {"{\"ociVersion\":\"1.0.0\",\"process\":{\"cwd\":\"/\",\"env\":[", "\"A=1\"", "]}}", "env: too many", 8193},
-        {"{\"ociVersion\":\"1.0.0\",\"process\":{\"cwd\":\"/\",\"args\":[", "\"A\"", "]}}", "args: too many", 65537},
-        {"{\"ociVersion\":\"1.0.0\",\"process\":{\"cwd\":\"/\",\"user\":{\"uid\":0,\"gid\":0,\"additionalGids\":[", "1",
-         "]}}}", "more than 65536 groups", 65537},
-        {"{\"ociVersion\":\"1.0.0\",\"hooks\":{\"createContainer\":[", "{}", "]}}", "createContainer: more than 1024", 1025},
-        {"{\"ociVersion\":\"1.0.0\",\"mounts\":[{\"destination\":\"/a\",\"options\":[", "\"ro\"", "]}]}",
-         "mounts[0].options: more than 1024", 1025},
-        {"{\"ociVersion\":\"1.0.0\",\"linux\":{\"namespaces\":[{\"type\":\"user\"}],\"uidMappings\":[", "{}", "]}}",
-         "given together", 341},
+        {"{\"ociVersion\":\"1.0.0\",\"linux\":{\"devices\":[", "{}", "]}}",
+         "linux.devices: more than 1024", 1025},
+        {"{\"ociVersion\":\"1.0.0\",\"linux\":{\"maskedPaths\":[", "1", "]}}",
+         "more than 4096 paths", 4097},
+        {"{\"ociVersion\":\"1.0.0\",\"process\":{\"cwd\":\"/\",\"env\":[", "\"A=1\"", "]}}",
+         "env: too many", 8193},
+        {"{\"ociVersion\":\"1.0.0\",\"process\":{\"cwd\":\"/\",\"args\":[", "\"A\"", "]}}",
+         "args: too many", 65537},
+        {"{\"ociVersion\":\"1.0.0\",\"process\":{\"cwd\":\"/"
+         "\",\"user\":{\"uid\":0,\"gid\":0,\"additionalGids\":[",
+         "1", "]}}}", "more than 65536 groups", 65537},
+        {"{\"ociVersion\":\"1.0.0\",\"hooks\":{\"createContainer\":[", "{}", "]}}",
+         "createContainer: more than 1024", 1025},
+        {"{\"ociVersion\":\"1.0.0\",\"mounts\":[{\"destination\":\"/a\",\"options\":[", "\"ro\"",
+         "]}]}", "mounts[0].options: more than 1024", 1025},
+        {"{\"ociVersion\":\"1.0.0\",\"linux\":{\"namespaces\":[{\"type\":\"user\"}],"
+         "\"uidMappings\":[",
+         "{}", "]}}", "given together", 341},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         const struct filled *r = &rows[i];

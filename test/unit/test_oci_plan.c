@@ -54,8 +54,10 @@ static void almost_nothing(void **state)
 static void nulls(void **state)
 {
     (void)state;
-    take("{\"ociVersion\":\"1.2.0+x\",\"root\":null,\"process\":null,\"hooks\":null,\"mounts\":null,\"windows\":null,"
-         "\"linux\":{\"intelRdt\":null,\"seccomp\":null,\"namespaces\":null,\"resources\":null,\"mountLabel\":\"\"},"
+    take("{\"ociVersion\":\"1.2.0+x\",\"root\":null,\"process\":null,\"hooks\":null,\"mounts\":"
+         "null,\"windows\":null,"
+         "\"linux\":{\"intelRdt\":null,\"seccomp\":null,\"namespaces\":null,\"resources\":null,"
+         "\"mountLabel\":\"\"},"
          "\"hostname\":\"\",\"domainname\":null,\"annotations\":null}");
     assert_null(plan.hostname);
     assert_int_equal(plan.filter, FILTER_NONE);
@@ -64,7 +66,8 @@ static void nulls(void **state)
 static void root_and_names(void **state)
 {
     (void)state;
-    take(TOP(",\"root\":{\"path\":\"r\",\"readonly\":true},\"hostname\":\"h\",\"domainname\":\"d\""));
+    take(TOP(
+        ",\"root\":{\"path\":\"r\",\"readonly\":true},\"hostname\":\"h\",\"domainname\":\"d\""));
     assert_string_equal(plan.root, "/bundle/r");
     assert_true(plan.read_only && plan.root_fd == -1);
     assert_string_equal(plan.hostname, "h");
@@ -79,9 +82,10 @@ static void root_and_names(void **state)
 static void process(void **state)
 {
     (void)state;
-    take(PROCESS(",\"terminal\":false,\"consoleSize\":{\"width\":1,\"height\":2},\"args\":[\"a\",\"\"],"
-                 "\"env\":[\"A=1\",\"B=\",\"A=2\"],\"noNewPrivileges\":true,\"apparmorProfile\":\"\","
-                 "\"user\":{\"uid\":1,\"gid\":4294967294,\"umask\":63,\"additionalGids\":[5,6]}"));
+    take(PROCESS(
+        ",\"terminal\":false,\"consoleSize\":{\"width\":1,\"height\":2},\"args\":[\"a\",\"\"],"
+        "\"env\":[\"A=1\",\"B=\",\"A=2\"],\"noNewPrivileges\":true,\"apparmorProfile\":\"\","
+        "\"user\":{\"uid\":1,\"gid\":4294967294,\"umask\":63,\"additionalGids\":[5,6]}"));
     assert_string_equal(plan.workdir, "/w");
     assert_true(plan.rootfs.make_workdir && !plan.new_privs);
     assert_string_equal(plan.command[0], "a");
@@ -97,9 +101,10 @@ static void process(void **state)
 static void capabilities(void **state)
 {
     (void)state;
-    take(PROCESS(",\"capabilities\":{\"bounding\":[\"CAP_CHOWN\",\"CAP_KILL\"],\"effective\":[\"CAP_KILL\"],"
-                 "\"permitted\":[\"CAP_KILL\",\"CAP_CHOWN\"],\"inheritable\":[\"CAP_KILL\"],"
-                 "\"ambient\":[\"CAP_KILL\",\"CAP_CHOWN\"]}"));
+    take(PROCESS(
+        ",\"capabilities\":{\"bounding\":[\"CAP_CHOWN\",\"CAP_KILL\"],\"effective\":[\"CAP_KILL\"],"
+        "\"permitted\":[\"CAP_KILL\",\"CAP_CHOWN\"],\"inheritable\":[\"CAP_KILL\"],"
+        "\"ambient\":[\"CAP_KILL\",\"CAP_CHOWN\"]}"));
     const uint64_t kill = CAPS_BIT(CAP_KILL), both = kill | CAPS_BIT(CAP_CHOWN);
     assert_true(plan.cap_sets[PLAN_BOUNDING] == both && plan.cap_sets[PLAN_PERMITTED] == both);
     assert_true(plan.cap_sets[PLAN_EFFECTIVE] == kill && plan.cap_sets[PLAN_INHERITABLE] == kill);
@@ -109,19 +114,23 @@ static void capabilities(void **state)
 static void limits(void **state)
 {
     (void)state;
-    take(PROCESS(",\"rlimits\":[{\"type\":\"RLIMIT_NOFILE\",\"soft\":1,\"hard\":2},"
-                 "{\"type\":\"RLIMIT_CORE\",\"soft\":18446744073709551615,\"hard\":18446744073709551615}]"));
+    take(PROCESS(
+        ",\"rlimits\":[{\"type\":\"RLIMIT_NOFILE\",\"soft\":1,\"hard\":2},"
+        "{\"type\":\"RLIMIT_CORE\",\"soft\":18446744073709551615,\"hard\":18446744073709551615}]"));
     assert_int_equal(plan.rlimit_count, 2);
     assert_true(plan.rlimit[0].resource == RLIMIT_NOFILE && plan.rlimit[0].limit.rlim_cur == 1);
-    assert_true(plan.rlimit[1].resource == RLIMIT_CORE && plan.rlimit[1].limit.rlim_max == RLIM_INFINITY);
+    assert_true(plan.rlimit[1].resource == RLIMIT_CORE &&
+                plan.rlimit[1].limit.rlim_max == RLIM_INFINITY);
 }
 
 static void kernel(void **state)
 {
     (void)state;
     const struct plan_process *p = &plan.process;
-    take(PROCESS(",\"oomScoreAdj\":-1000,\"ioPriority\":{\"class\":\"IOPRIO_CLASS_RT\",\"priority\":7},"
-                 "\"scheduler\":{\"policy\":\"SCHED_BATCH\",\"nice\":-20,\"flags\":[\"SCHED_FLAG_RESET_ON_FORK\"]}"));
+    take(PROCESS(
+        ",\"oomScoreAdj\":-1000,\"ioPriority\":{\"class\":\"IOPRIO_CLASS_RT\",\"priority\":7},"
+        "\"scheduler\":{\"policy\":\"SCHED_BATCH\",\"nice\":-20,\"flags\":[\"SCHED_FLAG_RESET_ON_"
+        "FORK\"]}"));
     assert_true(p->has_oom_score_adj && p->oom_score_adj == -1000);
     assert_true(p->has_io_priority && p->io_priority == IOPRIO_PRIO_VALUE(IOPRIO_CLASS_RT, 7));
     assert_true(p->has_scheduler && p->scheduler.policy == SCHED_BATCH && p->scheduler.nice == -20);
@@ -129,7 +138,8 @@ static void kernel(void **state)
     take(PROCESS(",\"scheduler\":{\"policy\":\"SCHED_DEADLINE\",\"runtime\":1,\"deadline\":2,"
                  "\"period\":18446744073709551615}"));
     assert_true(!p->has_oom_score_adj && !p->has_io_priority);
-    assert_true(p->scheduler.policy == 6 && p->scheduler.runtime == 1 && p->scheduler.deadline == 2);
+    assert_true(p->scheduler.policy == 6 && p->scheduler.runtime == 1 &&
+                p->scheduler.deadline == 2);
     assert_true(p->scheduler.period == UINT64_MAX);
     take(LINUX(",\"personality\":{\"domain\":\"LINUX32\",\"flags\":[]}"));
     assert_true(p->has_personality && p->personality == PER_LINUX32);
@@ -138,12 +148,14 @@ static void kernel(void **state)
 static void namespaces(void **state)
 {
     (void)state;
-    take(TOP(",\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\",\"path\":\"/n\"},"
-             "{\"type\":\"mount\",\"path\":\"\"},{\"type\":\"user\"},{\"type\":\"time\"},{\"type\":\"cgroup\"}],"
-             "\"uidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":1},"
-             "{\"containerID\":1,\"hostID\":100000,\"size\":65536}],"
-             "\"gidMappings\":[{\"containerID\":0,\"hostID\":7,\"size\":1}],"
-             "\"timeOffsets\":{\"monotonic\":{\"secs\":-5,\"nanosecs\":9},\"boottime\":{}}}"));
+    take(
+        TOP(",\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\",\"path\":\"/n\"},"
+            "{\"type\":\"mount\",\"path\":\"\"},{\"type\":\"user\"},{\"type\":\"time\"},{\"type\":"
+            "\"cgroup\"}],"
+            "\"uidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":1},"
+            "{\"containerID\":1,\"hostID\":100000,\"size\":65536}],"
+            "\"gidMappings\":[{\"containerID\":0,\"hostID\":7,\"size\":1}],"
+            "\"timeOffsets\":{\"monotonic\":{\"secs\":-5,\"nanosecs\":9},\"boottime\":{}}}"));
     assert_int_equal(plan.method, METHOD_AUTO);
     assert_int_equal(plan.unshare, CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWTIME | CLONE_NEWCGROUP);
     assert_true(plan.join_count == 1 && plan.join_flags == CLONE_NEWNET && plan.join[0].fd == -1);
@@ -151,7 +163,8 @@ static void namespaces(void **state)
     assert_string_equal(plan.join[0].name, "net");
     assert_true(plan.map_given && plan.users.count == 2 && plan.users.line[1].outer == 100000);
     assert_true(plan.groups_map.count == 1 && plan.groups_map.line[0].outer == 7);
-    assert_true(plan.monotonic.given && plan.monotonic.seconds == -5 && plan.monotonic.nanoseconds == 9);
+    assert_true(plan.monotonic.given && plan.monotonic.seconds == -5 &&
+                plan.monotonic.nanoseconds == 9);
     assert_true(plan.boottime.given && plan.boottime.seconds == 0);
 }
 
@@ -159,9 +172,12 @@ static void devices(void **state)
 {
     (void)state;
     const struct plan_rootfs *r = &plan.rootfs;
-    take(LINUX(",\"devices\":[{\"path\":\"/dev/a\",\"type\":\"c\",\"major\":10,\"minor\":229,\"fileMode\":8630,"
-               "\"uid\":1,\"gid\":2},{\"path\":\"/x/b\",\"type\":\"b\",\"major\":7,\"minor\":0,\"fileMode\":384},"
-               "{\"path\":\"/p\",\"type\":\"p\"},{\"path\":\"/u\",\"type\":\"u\",\"major\":1,\"minor\":3}]"));
+    take(LINUX(",\"devices\":[{\"path\":\"/dev/"
+               "a\",\"type\":\"c\",\"major\":10,\"minor\":229,\"fileMode\":8630,"
+               "\"uid\":1,\"gid\":2},{\"path\":\"/x/"
+               "b\",\"type\":\"b\",\"major\":7,\"minor\":0,\"fileMode\":384},"
+               "{\"path\":\"/p\",\"type\":\"p\"},{\"path\":\"/"
+               "u\",\"type\":\"u\",\"major\":1,\"minor\":3}]"));
     assert_int_equal(r->device_count, 4);
     assert_int_equal(r->device[0].mode, S_IFCHR | 0666);
     assert_true(r->device[0].major == 10 && r->device[0].minor == 229 && r->device[0].has_mode);
@@ -175,7 +191,8 @@ static void linux_rest(void **state)
 {
     (void)state;
     const struct plan_rootfs *r = &plan.rootfs;
-    take(LINUX(",\"maskedPaths\":[\"/a\",\"/b\",\"/a\"],\"readonlyPaths\":[\"/c\"],\"rootfsPropagation\":\"rslave\","
+    take(LINUX(",\"maskedPaths\":[\"/a\",\"/b\",\"/a\"],\"readonlyPaths\":[\"/"
+               "c\"],\"rootfsPropagation\":\"rslave\","
                "\"cgroupsPath\":\"/x\",\"resources\":{\"anything\":[1.5,18446744073709551615]},"
                "\"sysctl\":{\"net.ipv4.ip_forward\":\"1\",\"net/core/somaxconn\":\"5\"},"
                "\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\"}"));
@@ -193,8 +210,10 @@ static void mounts(void **state)
 {
     (void)state;
     take(MOUNT("{\"destination\":\"proc\",\"type\":\"proc\",\"source\":\"proc\"},"
-               "{\"destination\":\"/t\",\"type\":\"tmpfs\",\"options\":[\"nosuid\",\"size=1k\",\"mode=755\",\"ro\"]},"
-               "{\"destination\":\"/b\",\"type\":\"x\",\"source\":\"s\",\"options\":[\"bind\",\"ro\",\"rslave\"]},"
+               "{\"destination\":\"/"
+               "t\",\"type\":\"tmpfs\",\"options\":[\"nosuid\",\"size=1k\",\"mode=755\",\"ro\"]},"
+               "{\"destination\":\"/"
+               "b\",\"type\":\"x\",\"source\":\"s\",\"options\":[\"bind\",\"ro\",\"rslave\"]},"
                "{\"destination\":\"/r\",\"source\":\"/s\",\"options\":[\"rbind\",\"rro\"],"
                "\"uidMappings\":[{\"containerID\":0,\"hostID\":5,\"size\":1}],"
                "\"gidMappings\":[{\"containerID\":0,\"hostID\":6,\"size\":1}]},"
@@ -208,8 +227,10 @@ static void mounts(void **state)
     assert_int_equal(m[1].set, MOUNT_ATTR_NOSUID | MOUNT_ATTR_RDONLY);
     assert_true(m[2].type == MOUNT_BIND && !m[2].recursive && !m[2].weak_ro && !m[2].idmap);
     assert_string_equal(m[2].source, "/bundle/s");
-    assert_true(m[2].set == MOUNT_ATTR_RDONLY && m[2].propagation == MS_SLAVE && m[2].propagation_all);
-    assert_true(m[3].recursive && m[3].set_all == MOUNT_ATTR_RDONLY && m[3].idmap && !m[3].idmap_all);
+    assert_true(m[2].set == MOUNT_ATTR_RDONLY && m[2].propagation == MS_SLAVE &&
+                m[2].propagation_all);
+    assert_true(m[3].recursive && m[3].set_all == MOUNT_ATTR_RDONLY && m[3].idmap &&
+                !m[3].idmap_all);
     assert_true(m[3].users->line[0].outer == 5 && m[3].groups->line[0].outer == 6);
     assert_true(m[4].remount && m[4].clear == MOUNT_ATTR_RDONLY);
 }
@@ -222,18 +243,20 @@ static void bind_at_dev(void **state)
         const char *destination;
         bool covers;
     } rows[] = {
-        {"/dev", true},       {"dev", true},         {"/dev/", true},    {"//dev", true}, {"/a/../dev/.", true},
-        {"/dev/a/..", true},  {"/devs", false},      {"/dev/shm", false}, {"/de", false},  {"/../dev", true},
-        {"/a/dev", false},    {"/dev/../x", false},
+        {"/dev", true},        {"dev", true},       {"/dev/", true},   {"//dev", true},
+        {"/a/../dev/.", true}, {"/dev/a/..", true}, {"/devs", false},  {"/dev/shm", false},
+        {"/de", false},        {"/../dev", true},   {"/a/dev", false}, {"/dev/../x", false},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         char text[512];
         snprintf(text, sizeof(text),
-                 MOUNT("{\"destination\":\"%s\",\"source\":\"/s\",\"options\":[\"bind\"]}"), rows[i].destination);
+                 MOUNT("{\"destination\":\"%s\",\"source\":\"/s\",\"options\":[\"bind\"]}"),
+                 rows[i].destination);
         take(text);
         if (plan.rootfs.config_dev == rows[i].covers)
             fail_msg("%s", rows[i].destination);
-        snprintf(text, sizeof(text), MOUNT("{\"destination\":\"%s\",\"type\":\"tmpfs\"}"), rows[i].destination);
+        snprintf(text, sizeof(text), MOUNT("{\"destination\":\"%s\",\"type\":\"tmpfs\"}"),
+                 rows[i].destination);
         take(text);
         assert_true(plan.rootfs.config_dev);
     }
@@ -243,17 +266,20 @@ static void hooks(void **state)
 {
     (void)state;
     const struct plan_rootfs *r = &plan.rootfs;
-    const char *text = TOP(",\"annotations\":{\"a\\\"\\n\":\"\xc3\xa9\\\\\"},\"hooks\":{\"prestart\":[{\"path\":\"/p\"}],"
-                           "\"startContainer\":[],\"createContainer\":[{\"path\":\"/c\",\"args\":[\"c\",\"x\"],"
-                           "\"env\":[\"A=1\"],\"timeout\":3},{\"path\":\"/d\"}]}");
+    const char *text =
+        TOP(",\"annotations\":{\"a\\\"\\n\":\"\xc3\xa9\\\\\"},\"hooks\":{\"prestart\":[{\"path\":"
+            "\"/p\"}],"
+            "\"startContainer\":[],\"createContainer\":[{\"path\":\"/c\",\"args\":[\"c\",\"x\"],"
+            "\"env\":[\"A=1\"],\"timeout\":3},{\"path\":\"/d\"}]}");
     assert_int_equal(compile_config(text, strlen(text), "/usr/bin/.."), 0);
     assert_true(r->hook_count == 2 && r->read_only_late);
     assert_string_equal(r->hook[0].path, "/c");
     assert_string_equal(r->hook[0].arguments[1], "x");
     assert_string_equal(r->hook[0].environment[0], "A=1");
     assert_true(r->hook[0].timeout == 3 && r->hook[1].timeout == 0 && r->hook[1].arguments == NULL);
-    assert_string_equal(r->state, "{\"ociVersion\":\"1.0.2-dev\",\"id\":\"usr\",\"bundle\":\"/usr\","
-                                  "\"annotations\":{\"a\\\"\\u000a\":\"\xc3\xa9\\\\\"}}");
+    assert_string_equal(r->state,
+                        "{\"ociVersion\":\"1.0.2-dev\",\"id\":\"usr\",\"bundle\":\"/usr\","
+                        "\"annotations\":{\"a\\\"\\u000a\":\"\xc3\xa9\\\\\"}}");
     text = TOP(",\"hooks\":{\"createContainer\":[{\"path\":\"/d\"}]}");
     assert_int_equal(compile_config(text, strlen(text), ""), 0);
     assert_string_equal(r->state, "{\"ociVersion\":\"1.0.2-dev\",\"id\":\"/\",\"bundle\":\"/\"}");
@@ -269,10 +295,12 @@ static int release(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(almost_nothing), cmocka_unit_test(nulls),      cmocka_unit_test(root_and_names),
-        cmocka_unit_test(process),        cmocka_unit_test(capabilities), cmocka_unit_test(limits),
-        cmocka_unit_test(kernel),         cmocka_unit_test(namespaces), cmocka_unit_test(devices),
-        cmocka_unit_test(linux_rest),     cmocka_unit_test(mounts),     cmocka_unit_test(bind_at_dev),
+        cmocka_unit_test(almost_nothing), cmocka_unit_test(nulls),
+        cmocka_unit_test(root_and_names), cmocka_unit_test(process),
+        cmocka_unit_test(capabilities),   cmocka_unit_test(limits),
+        cmocka_unit_test(kernel),         cmocka_unit_test(namespaces),
+        cmocka_unit_test(devices),        cmocka_unit_test(linux_rest),
+        cmocka_unit_test(mounts),         cmocka_unit_test(bind_at_dev),
         cmocka_unit_test(hooks),
     };
     return cmocka_run_group_tests(tests, NULL, release);
