@@ -2,10 +2,12 @@
 """Images, sources and namespaces that lead a mount elsewhere."""
 import json
 import os
+import resource
 
 import pytest
 
-from conftest import assert_fails, exec_in, inroot, need_root, need_tool, private_mounts
+from conftest import assert_fails, exec_in, inroot, need_root, need_tool, private_mounts, run
+from joining import OF_HOST, container
 
 
 @need_root
@@ -45,3 +47,28 @@ def test_cgroups_of_the_hosts_namespace(bbox, scratch):
         assert "CLONE_NEWCGROUP" in found and '"cgroup2"' not in found, found
         proc = exec_in(bbox, "/bin/true", opts=[*join, "--mount=type=cgroup2,dst=/mnt,nsdelegate"])
         assert_fails(proc, 125, "the options of cgroup2 are the host's")
+
+
+@need_root
+@pytest.mark.parametrize("kinds", [("net",), ("pid",), ("net", "cgroup", "ipc"), ("mnt",), ("mnt", "net", "pid", "uts")], ids=" ".join)
+@pytest.mark.parametrize("files", [None, 40])
+@private_mounts
+def test_sources_and_joined_namespaces(bbox, scratch, kinds, files):
+    """What is opened for the mounts stays open where all other descriptors are closed; in a socket too."""
+    count = 60 if files else 5
+    for i in range(count):
+        (scratch / f"s{i}").mkdir()
+        (scratch / f"s{i}/name").write_text(f"{i}\n")
+    given = os.open(scratch / "s0", os.O_RDONLY)
+    opts = ["--mount=type=tmpfs,dst=/mnt", f"--mount=type=bind,src=fd:{given},dst=/mnt/given",
+            *[f"--volume={scratch}/s{i}:/mnt/{i}" for i in range(1, count)]]
+    with container(bbox, *OF_HOST) as pid:
+        inside = "/mnt/root" if "mnt" in kinds else bbox
+        if "mnt" in kinds:
+            run("nsenter", f"--mount=/proc/{pid}/ns/mnt", "/bin/mkdir", "-p", "/mnt/root/mnt")
+            run("nsenter", f"--mount=/proc/{pid}/ns/mnt", "/bin/cp", "-r", "/bin", "/mnt/root/bin")
+        proc = exec_in(inside, "/bin/sh", "-c", "cat /mnt/given/name; for i in $(seq 1 %d); do cat /mnt/$i/name; done" % (count - 1),
+                       opts=[f"--target={pid}", *[f"--join={kind}" for kind in kinds], *opts], pass_fds=[given],
+                       preexec_fn=files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))))
+    assert proc.returncode == 0, proc.stderr
+    assert proc.stdout.split() == [str(i) for i in range(count)], proc.stdout
