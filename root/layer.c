@@ -80,7 +80,7 @@ static bool in_user_namespace(void)
     return strstr(map, "4294967295") == NULL;
 }
 
-static int create(int lower, const struct layer_upper *u)
+static int create(int lower, const char *name, const struct layer_upper *u)
 {
     if (fchdir(proc_fd()) != 0)
         return err_at("fchdir", "/proc");
@@ -96,8 +96,12 @@ static int create(int lower, const struct layer_upper *u)
         return error;
     if (in_user_namespace() && mount_fsconfig(fs, CONFIG_FLAG, "userxattr", NULL, 0) != 0)
         return err_at("fsconfig", "userxattr"); // 5.11: before it, no overlay in a user namespace at all
-    if (mount_fsconfig(fs, CONFIG_CREATE, NULL, NULL, 0) != 0)
-        return err_at("fsconfig", "overlay");
+    if (mount_fsconfig(fs, CONFIG_CREATE, NULL, NULL, 0) != 0) {
+        error = err_at("fsconfig", name);
+        if (error == -EINVAL && in_user_namespace())
+            err_hint("in a user namespace no overlay can be laid over a directory with mounts of others below it");
+        return error;
+    }
     int overlay = mount_fsmount(fs, 0);
     return overlay >= 0 ? overlay : err_at("fsmount", "overlay");
 }
@@ -165,7 +169,7 @@ int layer_cover(int at, const char *name, const struct layer_upper *u, enum laye
     int error = find_submounts(at, name, &below);
     if (error < 0)
         return error;
-    AUTO_CLOSE int overlay = create(at, u);
+    AUTO_CLOSE int overlay = create(at, name, u);
     if (overlay < 0)
         return overlay;
     if (mount_move(overlay, at, "", MOVE_FROM_EMPTY | MOVE_TO_EMPTY) != 0)

@@ -295,16 +295,18 @@ int legacy_mount(struct enter *e, const char *type, const char *source, const ch
         return error;
     if (strcmp(type, "proc") == 0 && plan_forks_late(e->plan))
         return err_because("mount", name, ENOSYS, "a procfs of a joined pid namespace takes fsopen(2)");
-    unsigned long flags = flags_of(how->set | how->set_all) | take_flags(&data);
+    // Read-only is an attribute of the mount: of the file system, mount(2) would say it for all of its mounts.
+    uint64_t set = how->set | how->set_all;
+    unsigned long flags = flags_of(set & ~(uint64_t)ATTR_RDONLY) | take_flags(&data);
     if (data != NULL && strlen(data) >= 4095)
         return err_because("mount", name, E2BIG, "more than 4094 bytes of options");
     if (mount(source != NULL ? source : type, "/", type, flags, data) != 0)
         return err_at("mount", name);
     struct stage s = {-1, -1};
     AUTO_CLOSE int top = open_top(name);
-    if (top >= 0 && how->propagation != 0)
+    error = top < 0 ? top : change(top, set & ATTR_RDONLY, 0, name);
+    if (error == 0 && how->propagation != 0)
         error = propagate(top, how->propagation, false, name);
-    error = top < 0 ? top : error;
     // What covers the tree is seen by nobody, and where it is now neither. The tree may lie on "/" too.
     if (error < 0 || target != e->tree)
         error = move_there(&s, top, error, target, name);

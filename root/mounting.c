@@ -37,9 +37,11 @@ static int set(int fd, bool recursive, const struct mount_attributes *a, const c
 
 static int set_by_new_calls(int fd, const struct rootfs_how *how, const char *name)
 {
-    // A shared mount becomes another's slave first: what is mounted below it must not travel to the host.
-    if (how->propagation == MS_SHARED && !how->keep_peers) {
-        int error = set(fd, how->propagation_all, &(struct mount_attributes){.propagation = MS_SLAVE}, name);
+    // What was cloned before the unshare is the host's peer: a slave first, with all that keeps what it has, or what
+    // is mounted below would travel to the host.
+    bool keeps = how->recursive && !how->propagation_all && how->propagation != 0;
+    if ((keeps || how->propagation == MS_SHARED) && !how->keep_peers) {
+        int error = set(fd, how->recursive, &(struct mount_attributes){.propagation = MS_SLAVE}, name);
         if (error < 0)
             return error;
     }

@@ -93,6 +93,8 @@ static int bind_copy(struct enter *e, const struct plan_mount *m, int source, in
 
 static int attach_source(struct enter *e, const struct plan_mount *m, int source, bool detached, int target)
 {
+    if (m->overlay && !mount_has_new_calls())
+        return err_because("overlay", m->target, ENOSYS, "of a directory it takes the newer mount calls (Linux 5.12)");
     struct rootfs_how how = source_how(e->plan, m);
     int mount = detached ? rootfs_attach(e, source, target, m->target) : rootfs_bind(e, source, target, &how, m->target);
     AUTO_CLOSE int bound = detached ? -1 : mount;

@@ -42,7 +42,7 @@ struct rootfs_how {
     uint64_t propagation;        // MS_…; 0 leaves it
     bool propagation_all;
     bool recursive;              // a bind takes what is mounted below along
-    bool keep_peers;             // MS_SHARED: with the source, not as its slave
+    bool keep_peers;             // nothing becomes a slave on the way: of the host's peers, where that was asked for
 };
 
 // Of a mount that a user namespace took over no flag can be cleared; and which times are kept is locked both ways

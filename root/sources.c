@@ -37,7 +37,7 @@ struct rootfs_how source_how(const struct plan *p, const struct plan_mount *m)
         .propagation = m->propagation != 0 ? m->propagation : MS_PRIVATE,
         .propagation_all = m->propagation == 0 || m->propagation_all,
         .recursive = m->type == MOUNT_BIND && m->recursive,
-        .keep_peers = p->rootfs.propagation == MS_SHARED,
+        .keep_peers = m->remount || (p->rootfs.propagation == MS_SHARED && m->propagation == MS_SHARED),
     };
     if (m->overlay) // its own lower layer is not written to
         how.set_all |= ATTR_RDONLY;
@@ -176,6 +176,15 @@ static bool lies_in_root(const char *root, const char *path, const char **rest)
     return true;
 }
 
+// Or else detached, or of another mount namespace: what its path leads to is another mount then, with other attributes.
+static bool is_at_its_path(int fd)
+{
+    char path[PATH_MAX];
+    AUTO_CLOSE int there = proc_fd_path(fd, path, sizeof(path)) == 0 ? open(path, O_PATH | O_CLOEXEC) : -1;
+    err_forget(); // what is wrong with the path is said when it is taken
+    return there < 0 || mount_id(there) == mount_id(fd);
+}
+
 static int open_given(struct enter *e, unsigned i, struct source *s)
 {
     const struct plan_mount *m = &e->plan->rootfs.mount[i];
@@ -185,8 +194,10 @@ static int open_given(struct enter *e, unsigned i, struct source *s)
     unsigned flags = TREE_CLONE | AT_EMPTY_PATH | O_CLOEXEC | (m->recursive ? AT_RECURSIVE : 0);
     s->fd = may_clone(e) ? mount_open_tree(m->fd, "", flags) : -1;
     s->kind = s->fd >= 0 ? SOURCE_CLONE : SOURCE_GIVEN;
-    if (s->kind == SOURCE_GIVEN)
+    if (s->kind == SOURCE_GIVEN) {
+        s->foreign = !is_at_its_path(m->fd);
         s->fd = fd_copy(m->fd);
+    }
     if (s->fd < 0)
         return s->fd;
     if (m->fd <= 2 && fd_blank(m->fd) < 0)
@@ -267,6 +278,13 @@ int rootfs_open_sources(struct enter *e)
 
 // -- after it ----------------------------------------------------------------------------------
 
+static int moved_away(const char *name, const char *why)
+{
+    int error = err_because("open", name, ESTALE, why);
+    err_hint("a detached mount (open_tree, fsmount) as fd:N needs no path; nor does a caller with CAP_SYS_ADMIN");
+    return error;
+}
+
 static int find_again(const struct source *s, const char *name)
 {
     struct stat st;
@@ -278,11 +296,8 @@ static int find_again(const struct source *s, const char *name)
     }
     if (fstat(fd, &st) != 0)
         return err_at("fstat", name);
-    if (st.st_dev != s->dev || st.st_ino != s->ino || (st.st_mode & S_IFMT) != s->type) {
-        err_because("open", name, ESTALE, "what is at its path now is something else");
-        err_hint("a detached mount (open_tree, fsmount) as fd:N needs no path; nor does a caller with CAP_SYS_ADMIN");
-        return -ESTALE;
-    }
+    if (st.st_dev != s->dev || st.st_ino != s->ino || (st.st_mode & S_IFMT) != s->type)
+        return moved_away(name, "what is at its path now is something else");
     return fd_take(&fd);
 }
 
@@ -297,6 +312,10 @@ static int take_given(struct enter *e, const struct plan_mount *m, struct source
         return fd_take(held);
     if (error != -EINVAL)
         return error;
+    if (s->foreign && !mount_has_new_calls())
+        return err_because("mount", m->source, ENOSYS, "a detached mount takes the newer mount calls (Linux 5.12)");
+    if (s->foreign)
+        return moved_away(m->source, "what is at its path is on another mount");
     err_forget();
     error = remember_path(s, *held, m->source);
     return error < 0 ? error : find_again(s, m->source);

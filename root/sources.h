@@ -19,7 +19,8 @@ struct source {
         SOURCE_INSIDE, // at `path` in the root: earlier mounts may be part of it
     } kind;
     int fd;
-    bool banked; // `fd` lies in a socket, and comes out in the mounts' order
+    bool foreign; // given, and not what is at its path in the caller's mount namespace
+    bool banked;  // `fd` lies in a socket, and comes out in the mounts' order
     char *path;
     dev_t dev;
     ino_t ino;

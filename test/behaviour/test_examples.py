@@ -20,7 +20,7 @@ LAYER = [directory("etc/layer"), file("etc/layer/program", mode=0o4755, uid=33, 
 # -- the README --------------------------------------------------------------------------------
 
 def readme_examples():
-    section = re.search(r"^## Six examples\n(.*?)^## ", (REPO / "README.md").read_text(),
+    section = re.search(r"^## Seven examples\n(.*?)^## ", (REPO / "README.md").read_text(),
                         re.DOTALL | re.MULTILINE)
     return re.findall(r"^```sh\n(.*?)^```$", section[1], re.DOTALL | re.MULTILINE)
 
@@ -52,6 +52,7 @@ OUTCOMES = [
     ("0\n/\n", None),
     ("changed\n", nothing_was_written),
     ("box\n2\n", None),
+    ("layer.tar.gz\npath\nroot\n/dev/ptmx\n/dev/pts\n/proc\n", None),
     ("", result_was_passed),
     (None, None),  # test_readme_records
 ]
@@ -69,11 +70,11 @@ def run_example(number, place):
                           stdin=subprocess.DEVNULL)
 
 
-def test_readme_has_six_examples():
-    assert len(readme_examples()) == len(OUTCOMES) == 6
+def test_readme_has_seven_examples():
+    assert len(readme_examples()) == len(OUTCOMES) == 7
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(6))
 def test_readme_example(bbox, number):
     output, check = OUTCOMES[number]
     proc = run_example(number, bbox.parent)
@@ -83,7 +84,7 @@ def test_readme_example(bbox, number):
 
 
 def test_readme_records(bbox):
-    proc = run_example(5, bbox.parent)
+    proc = run_example(6, bbox.parent)
     said, _, records = proc.stdout.partition("\n")
     assert (proc.returncode, said, proc.stderr) == (0, "ended with 7", ""), proc
     records = parse_records(records.encode())
