@@ -238,7 +238,7 @@ static int take_switch(struct spec *s, size_t i, const char *value)
 
 static bool is_key(const char *key, const char *field, size_t n)
 {
-    return strlen(key) == n && strncmp(key, field, n) == 0;
+    return strncmp(key, field, n) == 0 && key[n] == '\0';
 }
 
 static int take_field(struct spec *s, const char *field)
