@@ -12,6 +12,7 @@
 #include "plan/mount_fields.h"
 #include "plan/mount_words.h"
 #include "plan/options.h"
+#include "sys/err.h"
 #include "sys/mount.h"
 #include "sys/num.h"
 
@@ -48,7 +49,7 @@ static int take_word(struct spec *s, const char *word)
     case MOUNT_WORD_NO_MEMORY:
         break;
     }
-    return wrong(s, "no memory");
+    return err_no("malloc", s->option, ENOMEM);
 }
 
 static int take_type(struct spec *s, const char *value)
@@ -343,7 +344,7 @@ static int begin(struct spec *s, struct plan *p)
     if (s->m == NULL)
         return -EINVAL;
     s->m->text = strdup(s->whole);
-    return s->m->text != NULL ? 0 : wrong(s, "no memory");
+    return s->m->text != NULL ? 0 : err_at("malloc", s->option);
 }
 
 int mountspec_mount(struct plan *p, const char *option, const char *value)
