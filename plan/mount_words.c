@@ -163,5 +163,5 @@ const char *mount_words_conflict(const struct plan_mount *m)
         return "overlay is for a bind";
     if (m->idmap && !is_bind)
         return "idmap is for a bind";
-    return m->overlay && (m->set & ATTR_RDONLY) != 0 ? "overlay and ro exclude each other" : NULL;
+    return m->overlay && ((m->set | m->set_all) & ATTR_RDONLY) != 0 ? "overlay and ro exclude each other" : NULL;
 }
