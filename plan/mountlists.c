@@ -90,20 +90,25 @@ bool plan_clean_path(const char *path, char *clean, size_t size)
 
 int mountspec_device(struct plan *p, const char *option, const char *value)
 {
-    const char *colon = strchr(value, ':');
     struct plan_device *d = plan_add_device(p, option);
     if (d == NULL)
         return -EINVAL;
-    d->source = colon != NULL ? strndup(value, (size_t)(colon - value)) : value;
-    d->target = colon != NULL ? colon + 1 : value;
-    if (d->source == NULL)
+    d->text = strdup(value);
+    if (d->text == NULL)
         return plan_usage(option, value, "no memory");
+    char *colon = strchr(d->text, ':');
+    d->source = d->target = d->text;
+    if (colon != NULL) {
+        *colon = '\0';
+        d->target = colon + 1;
+    }
     if (d->source[0] != '/' || d->target[0] != '/')
         return plan_usage(option, value, "not SRC[:DST] as absolute paths");
     if (strchr(d->target, ':') != NULL)
         return plan_usage(option, value, "permissions of devices are their cgroup's, which the parent sets");
     char clean[PATH_MAX];
-    if (strlen(d->target) >= PATH_MAX || !plan_clean_path(d->target, clean, sizeof(clean)))
+    if (strlen(d->source) >= PATH_MAX || strlen(d->target) >= PATH_MAX ||
+        !plan_clean_path(d->target, clean, sizeof(clean)))
         return plan_usage(option, value, "the path is too long");
     return strcmp(clean, "/") != 0 ? 0 : plan_usage(option, value, "the root itself is no device");
 }
@@ -112,6 +117,7 @@ static int add_hidden(const char *option, const char *value, const char ***list,
                       bool *none)
 {
     if (strcmp(value, "none") == 0) {
+        *count = 0; // a config's too
         *none = true;
         return 0;
     }

@@ -242,8 +242,9 @@ int dev_mount(struct enter *e, const struct plan_mount *m, int target)
     bool console;
     uint64_t set = m->set | m->set_all;
     bool read_only = (set & ATTR_RDONLY) != 0;
-    uint64_t own = (m->clear & ATTR_NOSUID) != 0 ? 0 : ATTR_NOSUID;
-    if ((m->clear & ATTR_ATIME) == 0)
+    uint64_t cleared = m->clear | m->clear_all;
+    uint64_t own = (cleared & ATTR_NOSUID) != 0 ? 0 : ATTR_NOSUID;
+    if ((cleared & ATTR_ATIME) == 0)
         own |= ATTR_STRICTATIME;
     struct rootfs_how how = {.set = (set & ~(uint64_t)ATTR_RDONLY) | own,
                              .propagation = m->propagation,

@@ -79,14 +79,15 @@ static int change(int fd, uint64_t set, uint64_t clear, const char *name)
 
 // -- mounts below ------------------------------------------------------------------------------
 
-enum { BELOW_MAX = 8192 };
+// A look at a mount's place while somebody keeps exchanging directories finds it half of the time.
+enum { BELOW_MAX = 8192, LOOKS_MAX = 32 };
 
 struct below {
     int top;
     const char *path;     // of `top`
     size_t prefix;        // its length; 0 of "/"
     uint64_t id[BELOW_MAX];
-    unsigned count;
+    unsigned count, missed;
     uint64_t set, clear;
 };
 
@@ -111,16 +112,22 @@ static int note_below(const struct mountinfo *m, void *context)
     return 0;
 }
 
+// What is at its place is another mount's where that covers it, and nobody reaches it then; or because the way to it
+// was exchanged since the list was read.
 static int change_below(const struct mountinfo *m, void *context)
 {
-    const struct below *b = context;
+    struct below *b = context;
     if (m->id == b->id[0] || !is_known(b, m->id))
         return 0;
-    AUTO_CLOSE int fd = path_open_beneath(b->top, m->point + b->prefix + (m->point[b->prefix] == '/'));
-    if (fd < 0)
-        return fd;
-    // Another mount covers it: nobody reaches it.
-    return mount_id(fd) == m->id ? change(fd, b->set, b->clear, m->point) : 0;
+    if (strncmp(m->point, b->path, b->prefix) != 0 || (m->point[b->prefix] != '/' && m->point[b->prefix] != '\0'))
+        return err_because("mount", m->point, ESTALE, "directories on the way to it are moved meanwhile");
+    AUTO_CLOSE int fd = path_open_plain(b->top, m->point + b->prefix + strspn(m->point + b->prefix, "/"));
+    if (fd < 0 && fd != -ENOENT && fd != -ENOTDIR && fd != -ELOOP)
+        return err_no("open", m->point, -fd);
+    if (fd >= 0 && mount_id(fd) == m->id)
+        return change(fd, b->set, b->clear, m->point);
+    b->missed++;
+    return 0;
 }
 
 static int each_mount(int (*visit)(const struct mountinfo *m, void *context), struct below *b)
@@ -153,7 +160,12 @@ static int change_all(int fd, uint64_t set, uint64_t clear, const char *name)
     }
     if (error == 0)
         error = change(fd, set, clear, name);
-    return error < 0 ? error : each_mount(change_below, &b);
+    b.missed = 1;
+    for (int looks = 0; error == 0 && b.missed > 0 && looks < LOOKS_MAX; looks++) {
+        b.missed = 0;
+        error = each_mount(change_below, &b);
+    }
+    return error;
 }
 
 // -- all of it ---------------------------------------------------------------------------------
@@ -301,5 +313,7 @@ int legacy_mount(struct enter *e, const char *type, const char *source, const ch
 int legacy_read_only(const struct enter *e)
 {
     int error = go_to_proc();
-    return error < 0 ? error : change_all(e->tree, ATTR_RDONLY, 0, e->plan->root);
+    if (error == 0)
+        error = change_all(e->tree, ATTR_RDONLY, 0, e->plan->root);
+    return error < 0 || fchdir(e->tree) == 0 ? error : err_at("fchdir", e->plan->root);
 }
