@@ -289,6 +289,8 @@ static int finish_bind(struct spec *s)
         return wrong(s, "options conflict: Writable && ReadOnlyNonRecursive");
     if (writable && forced)
         return wrong(s, "options conflict: Writable && ReadOnlyForceRecursive");
+    if (m->overlay && forced)
+        return wrong(s, "overlay and ro exclude each other");
     if (s->writable_below && forced)
         return wrong(s, "options conflict: ReadOnlyNonRecursive && ReadOnlyForceRecursive");
     if (s->writable_below && (m->set & ATTR_RDONLY) == 0)
