@@ -239,7 +239,7 @@ static int take_switch(struct spec *s, size_t i, const char *value)
 
 static bool is_key(const char *key, const char *field, size_t n)
 {
-    return strlen(key) == n && strncmp(key, field, n) == 0;
+    return strncmp(key, field, n) == 0 && key[n] == '\0';
 }
 
 static int take_field(struct spec *s, const char *field)
@@ -289,6 +289,8 @@ static int finish_bind(struct spec *s)
         return wrong(s, "options conflict: Writable && ReadOnlyNonRecursive");
     if (writable && forced)
         return wrong(s, "options conflict: Writable && ReadOnlyForceRecursive");
+    if (m->overlay && forced)
+        return wrong(s, "overlay and ro exclude each other");
     if (s->writable_below && forced)
         return wrong(s, "options conflict: ReadOnlyNonRecursive && ReadOnlyForceRecursive");
     if (s->writable_below && (m->set & ATTR_RDONLY) == 0)

@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "sys/err.h"
@@ -81,30 +80,18 @@ static bool in_user_namespace(void)
     return strstr(map, "4294967295") == NULL;
 }
 
-// What does not run, rise or open as a device in the lower layer must not do so copied up.
-static int inherited(int lower, const char *name, unsigned *attributes)
-{
-    struct statvfs fs;
-    if (fstatvfs(lower, &fs) != 0)
-        return err_at("statfs", name);
-    *attributes = ((fs.f_flag & ST_NOSUID) != 0 ? ATTR_NOSUID : 0u) |
-                  ((fs.f_flag & ST_NODEV) != 0 ? ATTR_NODEV : 0u) |
-                  ((fs.f_flag & ST_NOEXEC) != 0 ? ATTR_NOEXEC : 0u);
-    return 0;
-}
-
+// What is forbidden below is forbidden on the layer too.
 static int create(int lower, const char *name, const struct layer_upper *u)
 {
-    unsigned attributes = 0;
-    int error = inherited(lower, name, &attributes);
-    if (error < 0)
-        return error;
+    uint64_t attributes;
+    if (mount_attributes_of(lower, &attributes) != 0)
+        return err_at("statfs", name);
     if (fchdir(proc_fd()) != 0)
         return err_at("fchdir", "/proc");
     AUTO_CLOSE int fs = mount_fsopen("overlay");
     if (fs < 0)
         return err_at("fsopen", "overlay");
-    error = set_layer(fs, "lowerdir", lower);
+    int error = set_layer(fs, "lowerdir", lower);
     if (error == 0)
         error = set_layer(fs, "upperdir", u->upper);
     if (error == 0)
@@ -119,7 +106,7 @@ static int create(int lower, const char *name, const struct layer_upper *u)
             err_hint("in a user namespace no overlay can be laid over a directory with mounts of others below it");
         return error;
     }
-    int overlay = mount_fsmount(fs, attributes);
+    int overlay = mount_fsmount(fs, (unsigned)attributes & ~(unsigned)ATTR_RDONLY);
     return overlay >= 0 ? overlay : err_at("fsmount", "overlay");
 }
 

@@ -77,7 +77,7 @@ class Scene:
         self.canary = fill(scratch / "canary", "canary\n")
         self.source = fill(scratch / "source", "source\n")
         self.pairs, self.opts, self.asked = [], [], []
-        self.moved = self.shown = False  # what is mounted may leave; the canary itself is
+        self.moved = self.shown = self.hard = False  # what is mounted may leave; the canary itself is; most runs fail
 
     def tails(self, *paths):
         """Of paths below scratch, whatever file system that is on."""
@@ -175,6 +175,7 @@ def sources(scene):
 def kinds(scene):
     """A source that is a file, then a directory; a target likewise."""
     scene.pairs = [(scene.source / "d", scene.source / "f"), (scene.root / "a/d", scene.root / "a/f")]
+    scene.hard = True
     scene.bind("/a/d", also=(scene.source / "f",))
     scene.bind("/a/f", source="f", also=(scene.source / "d",))
     scene.hide("/a/d")
@@ -199,6 +200,7 @@ def config(scene):
     scene.link("a/d", scene.canary / "d")
     scene.link("a/f", scene.canary / "f")
     scene.link("dev", scene.canary / "d")
+    scene.hard = True  # a /dev that is a link is refused
 
 
 SCENES = [config, targets_absolute, targets_climbing, parents, missing, moved, confused, twice, sources, kinds]
@@ -350,7 +352,7 @@ def test_exchanges_during_starts(places, payloads, who, way, say, name):  # noqa
             assert pathlib.Path("/proc/self/mountinfo").read_text() == host
     assert os.listdir("/dev") == devices
     assert count["swaps"] >= SWAPS, count
-    if not way:
+    if not way and not scene.hard:
         assert count[0] > 0, (count, err)
     say(f"{name.__name__}: {count['swaps']} exchanges during {count['starts']} starts ({count[0]} × exit 0, "
         f"{count[125]} × exit 125) {'user' if who else 'root'}{' by mount(2)' if way else ''}")

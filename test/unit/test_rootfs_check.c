@@ -127,6 +127,11 @@ static void the_terminals_group_must_be_mapped(void **state)
     plan.userns = true;
     assert_int_equal(plan_check_rootfs(&plan), 0);
     assert_null(strstr(find("/dev/pts")->data, "gid"));
+    PARSE("--default-mounts");
+    plan.join_flags = CLONE_NEWUSER; // seen in there: the mount does without, if need be
+    assert_int_equal(plan_check_rootfs(&plan), 0);
+    assert_non_null(strstr(find("/dev/pts")->data, "gid"));
+    assert_true(find("/dev/pts")->by_default);
 }
 
 // -- masks and read-only paths -----------------------------------------------------------------
@@ -178,6 +183,17 @@ static void none_turns_them_off(void **state)
     assert_int_equal(CHECK("--default-mounts", "--ro-path=/y", "--ro-path=none"), 0);
     assert_int_equal(plan.rootfs.read_only_count, 1);
     assert_true(MASKS("/proc/kcore"));
+}
+
+static void none_turns_a_configs_off(void **state)
+{
+    (void)state;
+    PARSE("--default-mounts", "--mask=/of/the/config", "--mask=/too", "--mask=none", "--mask=/x");
+    plan.config = "config.json";
+    plan.rootfs.config_mask_count = 2;
+    assert_int_equal(plan_check_rootfs(&plan), 0);
+    assert_int_equal(plan.rootfs.mask_count, 1);
+    assert_true(MASKS("/x"));
 }
 
 static void a_config_says_what_is_masked(void **state)
@@ -313,6 +329,7 @@ int main(void)
         cmocka_unit_test(a_procfs_brings_masks),
         cmocka_unit_test(none_of_them_unless_it_is_on_proc),
         cmocka_unit_test(none_turns_them_off),
+        cmocka_unit_test(none_turns_a_configs_off),
         cmocka_unit_test(a_config_says_what_is_masked),
         cmocka_unit_test(descriptors_go_to_whom_they_are_for),
         cmocka_unit_test(too_few_or_left_over),
