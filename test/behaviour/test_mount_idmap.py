@@ -164,6 +164,15 @@ def test_a_descriptor_as_source(root, source):
         os.close(fd)
 
 
+@pytest.mark.usefixtures("probe")
+@pytest.mark.parametrize("opts", [["ro", "--tmpfs=/m/new"], ["overlay"]], ids=["a place in it", "an overlay"])
+def test_owners_through_a_layer(root, source, opts):
+    spec = f"--mount=type=bind,src={source},dst=/m,idmap,{opts[0]}"
+    assert inside(root, [spec, *opts[1:]], OWNERS + "; touch /m/x; true").splitlines() == \
+        ["0 0", "5 5", f"{NOBODY} {NOBODY}"]
+    assert sorted(os.listdir(source)) == ["0", "5", "70000", "sub"]
+
+
 # -- what is refused ---------------------------------------------------------------------------
 
 def test_without_a_user_namespace(bbox, source, unchanged_host):
