@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 
 #include "sys/mount.h"
 
@@ -161,7 +160,7 @@ static const char *remount_conflict(const struct plan_mount *m)
 {
     if (m->data != NULL || has_file_system_flags(m))
         return "remount changes attributes of the mount, not of its file system";
-    return m->copy_up || m->overlay || m->idmap ? "remount mounts nothing: no tmpcopyup, overlay or idmap" : NULL;
+    return m->copy_up || m->overlay || m->idmap ? "tmpcopyup, overlay and idmap are of a new mount, not of remount" : NULL;
 }
 
 static const char *bind_conflict(const struct plan_mount *m)

@@ -7,11 +7,11 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 
 #include "plan/mount_fields.h"
 #include "plan/mount_words.h"
 #include "plan/options.h"
+#include "sys/err.h"
 #include "sys/mount.h"
 #include "sys/num.h"
 
@@ -22,7 +22,9 @@ enum { NAME_BYTES = 255 }; // what fsconfig(2) takes
 struct spec {
     struct plan_mount *m;
     const char *option, *whole; // for errors
-    bool has_type, non_recursive, writable_below, read_only_below, tmpfs_word, bind_field;
+    bool has_type, non_recursive, writable_below, read_only_below;
+    bool short_form; // SRC and DST have their places, and the type is known
+    bool of_binds, of_tmpfs; // a field that nothing else can have
 };
 
 static int wrong(const struct spec *s, const char *reason)
@@ -46,7 +48,7 @@ static int take_word(struct spec *s, const char *word)
     case MOUNT_WORD_NO_MEMORY:
         break;
     }
-    return wrong(s, "no memory");
+    return err_no("malloc", s->option, ENOMEM);
 }
 
 static int take_type(struct spec *s, const char *value)
@@ -103,7 +105,7 @@ static int take_propagation(struct spec *s, const char *value)
 static int take_recursive(struct spec *s, const char *value)
 {
     static const char *const words[] = {"enabled", "disabled", "writable", "readonly", NULL};
-    s->bind_field = true;
+    s->of_binds = true;
     switch (options_find(words, value)) {
     case 0:
         s->non_recursive = false;
@@ -124,6 +126,7 @@ static int take_recursive(struct spec *s, const char *value)
 
 // -- words with values of a kind ---------------------------------------------------------------
 
+// Engines write small letters too, and the kernel takes either; what has no room in 64 bits it takes for less.
 static bool is_size(const char *value, bool percent)
 {
     static const char letters[] = "kKmMgGtT";
@@ -163,13 +166,13 @@ static int take_id(struct spec *s, const char *word, const char *value)
 
 static int take_engines_size(struct spec *s, const char *word, const char *value)
 {
-    s->tmpfs_word = true;
+    s->of_tmpfs = true;
     return take_size(s, word + strlen("tmpfs-"), value);
 }
 
 static int take_engines_mode(struct spec *s, const char *word, const char *value)
 {
-    s->tmpfs_word = true;
+    s->of_tmpfs = true;
     return take_mode(s, word + strlen("tmpfs-"), value);
 }
 
@@ -178,6 +181,8 @@ static int refuse_engines(struct spec *s, const char *value)
     (void)value;
     return wrong(s, "an option of an engine's volumes or labels: not carried out");
 }
+
+enum { LONG_FORM = 6 }; // the first of them are --mount's alone
 
 static const struct {
     const char *key;
@@ -226,8 +231,8 @@ static int take_switch(struct spec *s, size_t i, const char *value)
         return wrong(s, "neither true nor false");
     if (switches[i].on != NULL)
         return take_word(s, word < 2 ? switches[i].on : switches[i].off);
+    s->of_binds = true;
     s->non_recursive = word < 2;
-    s->bind_field = true;
     return 0;
 }
 
@@ -251,6 +256,8 @@ static int take_field(struct spec *s, const char *field)
             continue;
         if (value == NULL)
             return wrong(s, "a field that needs a value has none");
+        if (i < LONG_FORM && s->short_form)
+            return wrong(s, "type, source and destination are fields of --mount");
         return keys[i].take != NULL ? keys[i].take(s, value) : keys[i].take_word(s, field, value);
     }
     if (n > NAME_BYTES || strlen(field) - n > NAME_BYTES + 1)
@@ -298,15 +305,15 @@ static int finish_bind(struct spec *s)
 
 static int finish_remount(struct spec *s)
 {
-    if (s->m->source != NULL || s->m->type != MOUNT_BIND)
-        return wrong(s, "remount is of the mount that is there: it has neither a type nor a source");
-    return 0;
+    if (s->m->source != NULL)
+        return wrong(s, "remount changes what is mounted: it has no source");
+    return s->m->type == MOUNT_BIND ? 0 : wrong(s, "remount changes what is mounted: it has no type");
 }
 
 static int finish_new(struct spec *s)
 {
     const struct plan_mount *m = s->m;
-    if (m->bind_word || s->bind_field)
+    if (m->bind_word)
         return wrong(s, "an option of binds");
     if (m->fd >= 0)
         return wrong(s, "a descriptor is the source of binds only");
@@ -323,9 +330,9 @@ static int finish(struct spec *s)
         return wrong(s, "the type is missing");
     if (m->target == NULL)
         return wrong(s, "the destination is missing");
-    if (!is_bind && (s->non_recursive || s->writable_below || s->read_only_below))
+    if (!is_bind && s->of_binds)
         return wrong(s, "an option of binds");
-    if (m->type != MOUNT_TMPFS && s->tmpfs_word)
+    if (m->type != MOUNT_TMPFS && s->of_tmpfs)
         return wrong(s, "an option of a tmpfs");
     int error = is_bind ? finish_bind(s) : m->remount ? finish_remount(s) : finish_new(s);
     const char *conflict = error == 0 ? mount_words_conflict(m) : NULL;
@@ -338,7 +345,7 @@ static int begin(struct spec *s, struct plan *p)
     if (s->m == NULL)
         return -EINVAL;
     s->m->text = strdup(s->whole);
-    return s->m->text != NULL ? 0 : wrong(s, "no memory");
+    return s->m->text != NULL ? 0 : err_at("malloc", s->option);
 }
 
 int mountspec_mount(struct plan *p, const char *option, const char *value)
@@ -367,6 +374,7 @@ static int take_short(struct spec *s, const char *source, char *target)
     int error = source != NULL ? take_source(s, source) : 0;
     if (error == 0)
         error = take_target(s, target);
+    s->short_form = true;
     return error == 0 && options != NULL ? take_fields(s, options) : error;
 }
 

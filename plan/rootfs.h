@@ -57,7 +57,7 @@ struct plan_mount {
     bool overlay;  // bind: writes are thrown away
     bool idmap, idmap_all;                    // the latter: ridmap
     const struct id_maps *users, *groups;     // of idmap; NULL: those of the user namespace
-    char *text; // an option's, cut up: `source` and `target` lie in it; owned by the plan
+    char *text; // an option's, cut up: `source` and `target` lie in it; the plan's
     // Of --default-mounts: where a sysfs can't be mounted the host's is bound, read-only; a devpts whose last option,
     // the group, is none of this user namespace does without.
     bool by_default;

@@ -113,7 +113,7 @@ static int add_defaults(struct plan *p)
         return 0;
     struct plan_mount *all = calloc(r->mount_count + most, sizeof(*all));
     if (all == NULL)
-        return plan_usage("--default-mounts", NULL, "no memory");
+        return err_at("malloc", "--default-mounts");
     // What the maps of a namespace hold that is not ours to make is seen in there.
     bool tty = !p->userns || (!p->map_auto && plan_maps_inner(&p->groups_map, 5));
     for (unsigned i = 0; i < most; i++) {
@@ -123,7 +123,7 @@ static int add_defaults(struct plan *p)
         all[count] = d->mount;
         const char *data = d->mount.type == MOUNT_DEVPTS && !tty ? DEVPTS_DATA : d->mount.data;
         if (data != NULL && (all[count].data = strdup(data)) == NULL)
-            return plan_usage("--default-mounts", NULL, "no memory");
+            return err_at("malloc", "--default-mounts");
         count++;
     }
     if (r->mount_count > 0)

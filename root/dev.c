@@ -75,7 +75,10 @@ static int reopen_null(int dir)
     AUTO_CLOSE int place = openat(dir, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (place < 0)
         return err_at("open", "/dev/null");
-    if (!is_null(place))
+    struct stat st;
+    if (fstat(place, &st) != 0)
+        return err_at("fstat", "/dev/null");
+    if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
         return err_because("open", "/dev/null", ESTALE, "something else came there meanwhile");
     text_add(&t, "self/fd/");
     text_number(&t, (unsigned)place);

@@ -181,8 +181,19 @@ static void none_turns_them_off(void **state)
     assert_int_equal(plan.rootfs.mask_count, 1);
     assert_true(KEEPS("/proc/sys"));
     assert_int_equal(CHECK("--default-mounts", "--ro-path=/y", "--ro-path=none"), 0);
-    assert_int_equal(plan.rootfs.read_only_count, 0);
+    assert_int_equal(plan.rootfs.read_only_count, 1);
     assert_true(MASKS("/proc/kcore"));
+}
+
+static void none_turns_a_configs_off(void **state)
+{
+    (void)state;
+    PARSE("--default-mounts", "--mask=/of/the/config", "--mask=/too", "--mask=none", "--mask=/x");
+    plan.config = "config.json";
+    plan.rootfs.config_mask_count = 2;
+    assert_int_equal(plan_check_rootfs(&plan), 0);
+    assert_int_equal(plan.rootfs.mask_count, 1);
+    assert_true(MASKS("/x"));
 }
 
 static void a_config_says_what_is_masked(void **state)
@@ -318,6 +329,7 @@ int main(void)
         cmocka_unit_test(a_procfs_brings_masks),
         cmocka_unit_test(none_of_them_unless_it_is_on_proc),
         cmocka_unit_test(none_turns_them_off),
+        cmocka_unit_test(none_turns_a_configs_off),
         cmocka_unit_test(a_config_says_what_is_masked),
         cmocka_unit_test(descriptors_go_to_whom_they_are_for),
         cmocka_unit_test(too_few_or_left_over),
