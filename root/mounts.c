@@ -275,7 +275,10 @@ static int change_mount(struct enter *e, const struct plan_mount *m)
     how.recursive = true;
     how.propagation = m->propagation;
     AUTO_CLOSE int fd = rootfs_open(e, m->target);
-    return fd < 0 ? err_no("open", m->target, -fd) : rootfs_set(e, fd, &how, m->target);
+    int error = fd < 0 ? err_no("open", m->target, -fd) : rootfs_set(e, fd, &how, m->target);
+    if (fd >= 0 && error == -EINVAL)
+        return err_because("remount", m->target, EINVAL, "nothing is mounted there");
+    return error;
 }
 
 // -- /tmp --------------------------------------------------------------------------------------
