@@ -53,6 +53,56 @@ int rootfs_set_read_only_later(struct enter *e, int fd)
     return 0;
 }
 
+static bool is_same_mount(int a, int b)
+{
+    struct stat one, two;
+    if (fstat(a, &one) != 0 || fstat(b, &two) != 0 || one.st_dev != two.st_dev)
+        return false;
+    return mount_id(a) == mount_id(b); // without numbers (before 5.8) the file system says it: each is one of its own
+}
+
+// The clone of late[i], which is below `from`, in the clone of that.
+static int find_clone(unsigned i, int from, int to, int *found)
+{
+    static char top[PATH_MAX], path[PATH_MAX];
+    struct stat original, clone;
+    int error = proc_fd_path(from, top, sizeof(top));
+    if (error == 0)
+        error = proc_fd_path(late[i], path, sizeof(path));
+    if (error < 0)
+        return error;
+    size_t n = strcmp(top, "/") == 0 ? 0 : strlen(top);
+    if (strncmp(path, top, n) != 0 || path[n] != '/' || path[n + 1] == '\0')
+        return 0;
+    AUTO_CLOSE int fd = path_open_beneath(to, path + n + 1);
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &clone) != 0 || fstat(late[i], &original) != 0)
+        return err_at("fstat", path);
+    if (clone.st_dev != original.st_dev || clone.st_ino != original.st_ino)
+        return err_because("mount", path, ESTALE, "it is to be read-only, and something else is there");
+    *found = fd_take(&fd);
+    return 1;
+}
+
+int rootfs_follow_read_only(struct enter *e, int from, int to, bool itself, bool below)
+{
+    unsigned count = late_count;
+    for (unsigned i = 0; i < count; i++) {
+        AUTO_CLOSE int clone = -1;
+        int error = 0;
+        if (is_same_mount(late[i], from))
+            error = itself ? (clone = fd_copy(to)) < 0 ? clone : 1 : 0;
+        else if (below)
+            error = find_clone(i, from, to, &clone);
+        if (error > 0)
+            error = rootfs_set_read_only_later(e, fd_take(&clone));
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
 int rootfs_finish(struct enter *e)
 {
     static const struct rootfs_how how = {.set = ATTR_RDONLY};
@@ -91,13 +141,19 @@ static int bind_copy(struct enter *e, const struct plan_mount *m, int source, in
     return 0;
 }
 
-static int attach_source(struct enter *e, const struct plan_mount *m, int source, bool detached, int target)
+static int attach_source(struct enter *e, const struct plan_mount *m, int source, bool detached, bool inside, int target)
 {
     if (m->overlay && !mount_has_new_calls())
         return err_because("overlay", m->target, ENOSYS, "of a directory it takes the newer mount calls (Linux 5.12)");
     struct rootfs_how how = source_how(e->plan, m);
     int mount = detached ? rootfs_attach(e, source, target, m->target) : rootfs_bind(e, source, target, &how, m->target);
     AUTO_CLOSE int bound = detached ? -1 : mount;
+    if (mount >= 0 && inside) {
+        bool writable = (how.clear & ATTR_RDONLY) != 0, all = (how.clear_all & ATTR_RDONLY) != 0;
+        int error = all ? 0 : rootfs_follow_read_only(e, source, bound, !writable, how.recursive);
+        if (error < 0)
+            return error;
+    }
     if (mount < 0 || !m->overlay)
         return mount < 0 ? mount : 0;
     AUTO_CLOSE int layer = layer_cover_by_tmpfs(detached ? source : bound, m->target, LAYER_READ_ONLY);
@@ -123,8 +179,9 @@ static int bind(struct enter *e, unsigned i)
     int error = target < 0 ? target : procguard_check(e, m, target, plain, source);
     if (error < 0)
         return error;
+    bool inside = e->sources[i].kind == SOURCE_INSIDE;
     return m->overlay && !S_ISDIR(st.st_mode) ? bind_copy(e, m, source, target)
-                                              : attach_source(e, m, source, detached, target);
+                                              : attach_source(e, m, source, detached, inside, target);
 }
 
 // -- new file systems --------------------------------------------------------------------------

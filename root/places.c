@@ -66,6 +66,9 @@ static int lay_over(struct enter *e, int directory, const char *path)
     AUTO_CLOSE int overlay = layer_cover_by_tmpfs(directory, path, LAYER_AS_THEY_ARE);
     if (overlay < 0)
         return overlay;
+    int error = rootfs_follow_read_only(e, directory, overlay, false, true);
+    if (error < 0)
+        return error;
     if (is_root) { // what is opened below a descriptor is not seen through what covers that
         close(e->tree);
         e->tree = fcntl(overlay, F_DUPFD_CLOEXEC, 3);

@@ -69,6 +69,10 @@ int rootfs_set(struct enter *e, int fd, const struct rootfs_how *how, const char
 // Becomes read-only in rootfs_finish(): the ownership of `fd`, a mount's root, passes.
 int rootfs_set_read_only_later(struct enter *e, int fd);
 
+// What was mounted at and below `from` is seen at `to` too, as a clone: where the mount becomes read-only later, so
+// does the clone. `itself`: of the mount that `from` is on; `below`: of those below it.
+int rootfs_follow_read_only(struct enter *e, int from, int to, bool itself, bool below);
+
 // A file of the host, opened in this mount namespace as O_PATH: a device node of exactly that type and number.
 int rootfs_host_device(const char *path, mode_t type, unsigned major, unsigned minor);
 
