@@ -102,3 +102,11 @@ def test_read_only_for_good(bbox, scene, who):
                    opts=[*who.get("opts", []), "--ro", *opts], **(ordinary() if who else {}))
     assert proc.returncode == 0, proc.stderr
     assert proc.stdout == "/mnt\n" and proc.stderr.count("Read-only file system") == len(places), (proc.stdout, proc.stderr)
+
+
+@need_root
+def test_root_by_a_link_is_not_remounted(bbox):
+    (bbox / "data").symlink_to("/")
+    proc = exec_in(bbox, "/bin/sh", "-c", "echo x >/w", opts=["--ro", "--mount=type=bind,dst=/data,remount,rw"])
+    assert_fails(proc, 125, "/data", "it is the root itself")
+    assert not (bbox / "w").exists()
