@@ -125,6 +125,7 @@ OVERRIDES = {
     "--unshare=ipc": lambda p: p["unshare"] == ["pid", "ipc", "uts"],
     "--mount=type=tmpfs,dst=/o": lambda p: [m["target"] for m in p["mounts"]] == ["/proc", "/o"],
     "--mask=/o": lambda p: p["masks"] == ["/m", "/o"],
+    "--mask=none": lambda p: "masks" not in p,
     "--ro-path=/o": lambda p: p["read_only_paths"] == ["/o"],
     "--cap-drop=kill": lambda p: p["capabilities"] == ["chown"] and p["capability_sets"]["bounding"] == ["chown"],
     "--enter=move": lambda p: p["enter"] == ["move"],
