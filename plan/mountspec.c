@@ -61,7 +61,7 @@ static bool is_well_quoted(const char *value)
 struct spec {
     struct plan_mount *m;
     const char *option, *whole; // for errors
-    bool has_type, non_recursive, writable_below, read_only_below;
+    bool has_type, has_source, has_target, non_recursive, writable_below, read_only_below;
     bool short_form; // SRC and DST have their places, and the type is known
     bool of_binds;   // a field that only a bind can mean
 };
@@ -88,6 +88,8 @@ static int take_word(struct spec *s, const char *word)
 
 static int take_type(struct spec *s, const char *value)
 {
+    if (s->has_type)
+        return wrong(s, "the type is named twice");
     int type = options_find(plan_mount_types, value);
     if (type < 0)
         return wrong(s, "no such type: bind, tmpfs, proc, sysfs, devpts, mqueue, cgroup, cgroup2, overlay, devtmpfs");
@@ -98,8 +100,11 @@ static int take_type(struct spec *s, const char *value)
 
 static int take_source(struct spec *s, const char *value)
 {
+    if (s->has_source) // the descriptor of the one would meet the name of the other
+        return wrong(s, "the source is named twice");
     if (value[0] == '\0')
         return wrong(s, "the source is empty");
+    s->has_source = true;
     s->m->source = value;
     return strncmp(value, "fd:", 3) == 0 ? options_fd(s->option, value + 3, &s->m->fd) : 0;
 }
@@ -107,6 +112,8 @@ static int take_source(struct spec *s, const char *value)
 static int take_target(struct spec *s, const char *value)
 {
     char clean[PATH_MAX];
+    if (s->has_target)
+        return wrong(s, "the destination is named twice");
     if (value[0] != '/')
         return wrong(s, "the destination is not an absolute path");
     if (strlen(value) >= PATH_MAX || !plan_clean_path(value, clean, sizeof(clean)))
@@ -114,6 +121,7 @@ static int take_target(struct spec *s, const char *value)
     if (strcmp(clean, "/") == 0)
         return wrong(s, "nothing is mounted over the root itself: ROOT, --ro and --overlay say what it is");
     s->m->target = value;
+    s->has_target = true;
     return 0;
 }
 
@@ -233,12 +241,12 @@ static int take_switch(struct spec *s, const char *field, const char *value)
         s->non_recursive = on;
         return 0;
     }
-    return take_word(s, on ? "ro" : "rw");
+    return take_word(s, on == (strncmp(field, "rw", strlen("rw")) != 0) ? "ro" : "rw");
 }
 
 static int take_field(struct spec *s, const char *field)
 {
-    static const char *const switches[] = {"ro", "readonly", "bind-nonrecursive", NULL};
+    static const char *const switches[] = {"ro", "readonly", "rw", "bind-nonrecursive", NULL};
     size_t n = strcspn(field, "=");
     const char *value = field[n] == '=' ? field + n + 1 : NULL;
     if (n == 0)
