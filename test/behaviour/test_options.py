@@ -736,6 +736,8 @@ def test_capabilities_after_chroot(bbox, unchanged_host):
         assert all(held_set & forbidden == 0 for held_set in seen["caps"].values())
     assert report_in(bbox, "--enter=chroot", "--cap-add=ALL")["caps"]["effective"] == \
         bits(*CAPS) & held() & ~forbidden
+    plan = json.loads(exec_in(bbox, "/bin/true", opts=["--dry-run", "--enter=chroot", "--cap-add=ALL"]).stdout)
+    assert bits(*plan["capabilities"]) == bits(*CAPS) & held() & ~forbidden
 
 
 @pytest.mark.parametrize("name", AFTER_CHROOT)
