@@ -288,7 +288,8 @@ def test_seccomp(bundle):
     assert "No space" in proc.stderr and proc.stdout.split() == ["Seccomp:", "2"]
     assert not (bundle.root / "tmp/x").exists()
     bundle.linux["seccomp"]["defaultAction"] = "SCMP_ACT_NOTIFY"
-    assert_fails(bundle.inroot(), 125, "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY")
+    for opts in ([], ["--dry-run"]):
+        assert_fails(bundle.inroot(opts=opts), 125, "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY")
 
 
 # -- namespaces of others ----------------------------------------------------------------------
