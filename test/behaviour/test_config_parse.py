@@ -320,8 +320,12 @@ def test_a_path_of_another_type(bundle, path, words):
 
 
 @need_root
-def test_cwd_is_made_by_the_helper(bundle):
+@pytest.mark.parametrize("method", ["pivot", "chroot"])
+def test_cwd_is_made_by_the_helper(bundle, method):
     """Mode 0755, whoever the payload is; one that --workdir names is made as the payload's."""
+    if method == "chroot":
+        del bundle.config["mounts"]
+        bundle.linux["namespaces"] = []
     bundle.process.update(cwd="/made/deep", user={"uid": 1000, "gid": 1000, "umask": 0o77})
     proc = bundle.inroot("/bin/pwd")
     assert (proc.returncode, proc.stdout) == (0, "/made/deep\n"), proc.stderr
