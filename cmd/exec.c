@@ -77,7 +77,8 @@ static int change_directory(const char *dir)
 {
     struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
     AUTO_CLOSE int fd = (int)syscall(SYS_openat2, AT_FDCWD, dir, &how, sizeof(how));
-    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+    // EMFILE: the payload's own limit is in force.
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM || errno == EMFILE))
         return chdir(dir) == 0 ? 0 : -errno; // what it led to is seen by getcwd() below
     if (fd < 0)
         return -errno;
