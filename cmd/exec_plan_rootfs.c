@@ -108,8 +108,12 @@ static void print_devices(const struct plan_rootfs *r, struct out *o)
             out_string(o, "type", S_ISFIFO(d->mode) ? "p" : S_ISBLK(d->mode) ? "b" : "c");
             out_integer(o, "major", d->major);
             out_integer(o, "minor", d->minor);
+            out_integer(o, "uid", d->uid);
+            out_integer(o, "gid", d->gid);
         }
         out_string(o, "target", d->target);
+        if (d->has_mode || d->source == NULL)
+            out_integer(o, "mode", d->mode & 07777);
         out_close(o, '}');
     }
     out_close(o, ']');
@@ -130,6 +134,8 @@ void exec_print_rootfs(const struct plan *p, struct out *o)
         print_mounts(r, o);
     if (r->device_count > 0)
         print_devices(r, o);
+    if (r->config_dev)
+        out_string(o, "dev", "null, zero, full, random, urandom, tty, ptmx, fd, stdin, stdout and stderr, in what /dev is then");
     if (r->default_mounts)
         out_string(o, "tmp", "a tmpfs, if /tmp is empty or missing then");
     if (r->hook_count > 0) {
