@@ -150,6 +150,17 @@ def test_options_override(bundle, option, place):
     assert OVERRIDES[option](json.loads(proc.stdout)), proc.stdout
 
 
+def test_dry_run_of_devices(bundle):
+    """Those that are named, as they become, and that others are made at all."""
+    bundle.linux["devices"] = [{"path": "/dev/d", "type": "c", "major": 1, "minor": 3, "fileMode": 0o600, "uid": 5, "gid": 6}]
+    plan = dry(bundle)
+    (device,) = plan["devices"]
+    assert (device["target"], device["mode"], device["uid"], device["gid"]) == ("/dev/d", 0o600, 5, 6)
+    assert "null" in plan["dev"]
+    bundle.config["mounts"] += [{"destination": "/dev", "source": "/dev", "options": ["bind"]}]
+    assert "dev" not in dry(bundle)
+
+
 def test_maps_of_options_replace_those_of_the_config(bundle):
     bundle.linux.update(own_maps(), namespaces=[{"type": t} for t in ("mount", "pid", "user")])
     plan = dry(bundle, "--map-users=0:7:1", "--map-groups=0:8:1")
@@ -175,6 +186,8 @@ HOSTILE = {
     "overlong": (TOP + b',"hostname":"\xc0\xaf"}', "unable to decode byte 0xc0"),
     "surrogate": (TOP + b',"hostname":"\\ud800"}', "invalid Unicode"),
     "byte order mark": (b"\xef\xbb\xbf" + TOP + b"}", "'[' or '{' expected"),
+    "a number as a key": (TOP + b',"annotations":{18446744073709551615 : "x"}}', "too big integer near '18446744073709551615'"),
+    "no console": (TOP + b',"process":{"cwd":"/","consoleSize":{"height":1,"depth":1}}}', "process.consoleSize: no such field: depth"),
     "terminal": (TOP + b',"a\\u001b]0;x\\u0007":1}', "no such field: a?]0;x?"),
     "more than 1 MiB": (TOP + b"," + b" " * (1 << 20) + b'"x":1}', "larger than 1 MiB"),
     "long word": (TOP + b',"hostname":"' + b"a" * 100000 + b'"}', "hostname: longer than 64 bytes"),
