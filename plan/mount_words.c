@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 
 #include "sys/mount.h"
 
@@ -22,13 +21,13 @@ enum kind {
 
 static const struct row {
     const char *word;
-    enum kind kind;
     uint64_t bits, field;
     size_t member;
+    enum kind kind;
     bool on;
 } rows[] = {
 #define BOTH(word, recursive, bits, field) \
-    {word, ATTRIBUTE, bits, field, 0, false}, {recursive, RECURSIVE, bits, field, 0, false}
+    {word, bits, field, 0, ATTRIBUTE, false}, {recursive, bits, field, 0, RECURSIVE, false}
     BOTH("ro", "rro", ATTR_RDONLY, ATTR_RDONLY),
     BOTH("rw", "rrw", 0, ATTR_RDONLY),
     BOTH("nosuid", "rnosuid", ATTR_NOSUID, ATTR_NOSUID),
@@ -49,33 +48,34 @@ static const struct row {
     BOTH("norelatime", "rnorelatime", 0, ATTR_ATIME),
     BOTH("nostrictatime", "rnostrictatime", 0, ATTR_ATIME),
 #undef BOTH
-    {"private", PROPAGATION, MS_PRIVATE, 0, 0, false},
-    {"rprivate", PROPAGATION, MS_PRIVATE, 0, 0, true},
-    {"slave", PROPAGATION, MS_SLAVE, 0, 0, false},
-    {"rslave", PROPAGATION, MS_SLAVE, 0, 0, true},
-    {"shared", PROPAGATION, MS_SHARED, 0, 0, false},
-    {"rshared", PROPAGATION, MS_SHARED, 0, 0, true},
-    {"unbindable", PROPAGATION, MS_UNBINDABLE, 0, 0, false},
-    {"runbindable", PROPAGATION, MS_UNBINDABLE, 0, 0, true},
-    {"bind", BIND, 0, 0, 0, false},
-    {"rbind", BIND, 0, 0, 0, true},
-    {"remount", FLAG, 0, 0, MEMBER(remount), true},
-    {"sync", FLAG, 0, 0, MEMBER(synchronous), true},
-    {"async", FLAG, 0, 0, MEMBER(synchronous), false},
-    {"dirsync", FLAG, 0, 0, MEMBER(dirsync), true},
-    {"lazytime", FLAG, 0, 0, MEMBER(lazytime), true},
-    {"nolazytime", FLAG, 0, 0, MEMBER(lazytime), false},
-    {"mand", FLAG, 0, 0, MEMBER(mandatory), true},
-    {"nomand", FLAG, 0, 0, MEMBER(mandatory), false},
-    {"tmpcopyup", FLAG, 0, 0, MEMBER(copy_up), true},
-    {"overlay", FLAG, 0, 0, MEMBER(overlay), true},
-    {"idmap", FLAG, 0, 0, MEMBER(idmap), true},
-    {"ridmap", FLAG, 0, 0, MEMBER(idmap_all), true},
-    {"defaults", NOTHING, 0, 0, 0, false},
-    {"loud", NOTHING, 0, 0, 0, false}, // what the kernel's log gets
-    {"silent", NOTHING, 0, 0, 0, false},
-    {"noiversion", NOTHING, 0, 0, 0, false},
-    {"iversion", IVERSION, 0, 0, 0, false},
+    {"private", MS_PRIVATE, 0, 0, PROPAGATION, false},
+    {"rprivate", MS_PRIVATE, 0, 0, PROPAGATION, true},
+    {"slave", MS_SLAVE, 0, 0, PROPAGATION, false},
+    {"rslave", MS_SLAVE, 0, 0, PROPAGATION, true},
+    {"shared", MS_SHARED, 0, 0, PROPAGATION, false},
+    {"rshared", MS_SHARED, 0, 0, PROPAGATION, true},
+    {"unbindable", MS_UNBINDABLE, 0, 0, PROPAGATION, false},
+    {"runbindable", MS_UNBINDABLE, 0, 0, PROPAGATION, true},
+    {"bind", 0, 0, 0, BIND, false},
+    {"rbind", 0, 0, 0, BIND, true},
+    {"remount", 0, 0, MEMBER(remount), FLAG, true},
+    {"sync", 0, 0, MEMBER(synchronous), FLAG, true},
+    {"async", 0, 0, MEMBER(synchronous), FLAG, false},
+    {"dirsync", 0, 0, MEMBER(dirsync), FLAG, true},
+    {"lazytime", 0, 0, MEMBER(lazytime), FLAG, true},
+    {"nolazytime", 0, 0, MEMBER(lazytime), FLAG, false},
+    {"mand", 0, 0, MEMBER(mandatory), FLAG, true},
+    {"nomand", 0, 0, MEMBER(mandatory), FLAG, false},
+    {"tmpcopyup", 0, 0, MEMBER(copy_up), FLAG, true},
+    {"notmpcopyup", 0, 0, MEMBER(copy_up), FLAG, false},
+    {"overlay", 0, 0, MEMBER(overlay), FLAG, true},
+    {"idmap", 0, 0, MEMBER(idmap), FLAG, true},
+    {"ridmap", 0, 0, MEMBER(idmap_all), FLAG, true},
+    {"defaults", 0, 0, 0, NOTHING, false},
+    {"loud", 0, 0, 0, NOTHING, false}, // what the kernel's log gets
+    {"silent", 0, 0, 0, NOTHING, false},
+    {"noiversion", 0, 0, 0, NOTHING, false},
+    {"iversion", 0, 0, 0, IVERSION, false},
 };
 
 static const struct row *find(const char *word, size_t n)
@@ -144,55 +144,59 @@ enum mount_word_result mount_word(struct plan_mount *m, const char *word, size_t
     return MOUNT_WORD_OK;
 }
 
-// One path, or several with colons between: "/lower:/lower::/data". A backslash takes the meaning from a colon.
-static bool are_absolute(const char *paths, const char *end)
+// What is said of the mount alone and of all mounts below it, itself included, is not the same.
+static bool contradicts(const struct plan_mount *m, uint64_t field)
 {
-    bool begins = true;
-    for (const char *s = paths; s < end; s++) {
-        if (begins && *s != '/' && *s != ':')
-            return false;
-        begins = *s == ':';
-        s += *s == '\\' && s + 1 < end;
-    }
-    return true;
+    bool both = ((m->set | m->clear) & field) != 0 && ((m->set_all | m->clear_all) & field) != 0;
+    return both && (m->set & field) != (m->set_all & field);
 }
 
-// The kernel would begin at the working directory, which is ROOT, and follow its links out into the host.
-static bool has_relative_path(const char *data)
+static bool has_file_system_flags(const struct plan_mount *m)
 {
-    static const char *const keys[] = {"lowerdir=", "lowerdir+=", "datadir+=", "upperdir=", "workdir=", "pidns="};
-    while (data != NULL && *data != '\0') {
-        const char *end = data + strcspn(data, ",");
-        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-            size_t n = strlen(keys[i]);
-            if (strncmp(data, keys[i], n) == 0 && !are_absolute(data + n, end))
-                return true;
-        }
-        data = end + (*end == ',');
-    }
-    return false;
+    return m->synchronous || m->dirsync || m->lazytime || m->mandatory;
+}
+
+static const char *remount_conflict(const struct plan_mount *m)
+{
+    if (m->data != NULL || has_file_system_flags(m))
+        return "remount changes attributes of the mount, not of its file system";
+    bool of_new = m->copy_up || m->overlay || m->idmap;
+    return of_new ? "tmpcopyup, overlay and idmap are of a new mount, not of remount" : NULL;
+}
+
+static const char *bind_conflict(const struct plan_mount *m)
+{
+    if (m->data != NULL)
+        return "a bind mount has no options of a file system";
+    if (has_file_system_flags(m))
+        return "sync, dirsync, lazytime and mand are of a whole file system, not of a bind";
+    if (m->overlay && ((m->set | m->set_all) & ATTR_RDONLY) != 0)
+        return "overlay and ro exclude each other";
+    return m->copy_up ? "tmpcopyup is for a tmpfs" : NULL;
+}
+
+static const char *new_conflict(const struct plan_mount *m)
+{
+    // Of the host's file system, or of one of our own making.
+    bool fixed = m->type == MOUNT_CGROUP || m->type == MOUNT_CGROUP2 || m->type == MOUNT_DEVTMPFS;
+    if (fixed && has_file_system_flags(m))
+        return "sync, dirsync, lazytime and mand are not for cgroups or a devtmpfs";
+    if (m->copy_up && m->type != MOUNT_TMPFS)
+        return "tmpcopyup is for a tmpfs";
+    if (m->overlay)
+        return "overlay is for a bind";
+    return m->idmap ? "idmap is for a bind" : NULL;
 }
 
 const char *mount_words_conflict(const struct plan_mount *m)
 {
-    bool is_bind = m->type == MOUNT_BIND;
-    if (is_bind && m->data != NULL && !m->remount)
-        return "a bind mount has no options of a file system";
-    if (is_bind && (m->synchronous || m->dirsync || m->lazytime || m->mandatory))
-        return "sync, dirsync, lazytime and mand are of a whole file system, not of a bind";
-    if (has_relative_path(m->data))
-        return "a path among the options of a file system must be absolute";
-    if (m->remount && (m->data != NULL || m->synchronous || m->dirsync || m->lazytime || m->mandatory))
-        return "remount changes attributes of the mount, not of its file system";
-    if (m->remount && (m->copy_up || m->overlay || m->idmap))
-        return "tmpcopyup, overlay and idmap are of a new mount, not of remount";
-    if ((m->clear & ATTR_RDONLY) != 0 && (m->set_all & ATTR_RDONLY) != 0)
-        return "rw and rro exclude each other";
-    if (m->copy_up && m->type != MOUNT_TMPFS)
-        return "tmpcopyup is for a tmpfs";
-    if (m->overlay && !is_bind)
-        return "overlay is for a bind";
-    if (m->idmap && !is_bind)
-        return "idmap is for a bind";
-    return m->overlay && (m->set & ATTR_RDONLY) != 0 ? "overlay and ro exclude each other" : NULL;
+    static const uint64_t fields[] = {ATTR_NOSUID,      ATTR_NODEV,       ATTR_NOEXEC,
+                                      ATTR_NODIRATIME, ATTR_NOSYMFOLLOW, ATTR_ATIME};
+    if (contradicts(m, ATTR_RDONLY))
+        return (m->set & ATTR_RDONLY) != 0 ? "ro and rrw exclude each other" : "rw and rro exclude each other";
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (contradicts(m, fields[i]))
+            return "a word excludes the recursive form of its opposite";
+    }
+    return m->remount ? remount_conflict(m) : m->type == MOUNT_BIND ? bind_conflict(m) : new_conflict(m);
 }

@@ -57,6 +57,7 @@ struct plan_mount {
     bool overlay;  // bind: writes are thrown away
     bool idmap, idmap_all;                    // the latter: ridmap
     const struct id_maps *users, *groups;     // of idmap; NULL: those of the user namespace
+    char *text; // an option's, cut up: `source` and `target` lie in it; the plan's
     // Of --default-mounts: where a sysfs can't be mounted the host's is bound, read-only; a devpts whose last option,
     // the group, is none of this user namespace does without.
     bool by_default;
@@ -70,6 +71,7 @@ struct plan_device {
     unsigned major, minor;
     bool has_mode;      // permissions were named
     uint32_t uid, gid;
+    char *text; // as of a mount
 };
 
 // A program of the host that is run when the mounts stand (OCI createContainer).
