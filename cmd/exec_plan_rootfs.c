@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cmd/rootfs_options.h"
 
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "sys/mount.h"
@@ -96,6 +95,13 @@ static void print_mounts(const struct plan_rootfs *r, struct out *o)
     out_close(o, ']');
 }
 
+static void print_mode(mode_t mode, struct out *o)
+{
+    const char digits[] = {(char)('0' + (mode >> 9 & 7)), (char)('0' + (mode >> 6 & 7)), (char)('0' + (mode >> 3 & 7)),
+                           (char)('0' + (mode & 7)), '\0'};
+    out_string(o, "mode", digits);
+}
+
 static void print_devices(const struct plan_rootfs *r, struct out *o)
 {
     out_open(o, "devices", '[');
@@ -108,12 +114,13 @@ static void print_devices(const struct plan_rootfs *r, struct out *o)
             out_string(o, "type", S_ISFIFO(d->mode) ? "p" : S_ISBLK(d->mode) ? "b" : "c");
             out_integer(o, "major", d->major);
             out_integer(o, "minor", d->minor);
+        }
+        out_string(o, "target", d->target);
+        if (d->source == NULL) { // else they are the host's
+            print_mode(d->has_mode ? d->mode : 0666, o);
             out_integer(o, "uid", d->uid);
             out_integer(o, "gid", d->gid);
         }
-        out_string(o, "target", d->target);
-        if (d->has_mode || d->source == NULL)
-            out_integer(o, "mode", d->mode & 07777);
         out_close(o, '}');
     }
     out_close(o, ']');
@@ -135,7 +142,7 @@ void exec_print_rootfs(const struct plan *p, struct out *o)
     if (r->device_count > 0)
         print_devices(r, o);
     if (r->config_dev)
-        out_string(o, "dev", "null, zero, full, random, urandom, tty, ptmx, fd, stdin, stdout and stderr, in what /dev is then");
+        out_string(o, "dev", "null, zero, full, random, urandom, tty and links, where they are missing");
     if (r->default_mounts)
         out_string(o, "tmp", "a tmpfs, if /tmp is empty or missing then");
     if (r->hook_count > 0) {

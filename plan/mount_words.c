@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 
 #include "sys/mount.h"
 
@@ -68,6 +67,7 @@ static const struct row {
     {"mand", FLAG, 0, 0, MEMBER(mandatory), true},
     {"nomand", FLAG, 0, 0, MEMBER(mandatory), false},
     {"tmpcopyup", FLAG, 0, 0, MEMBER(copy_up), true},
+    {"notmpcopyup", FLAG, 0, 0, MEMBER(copy_up), false},
     {"overlay", FLAG, 0, 0, MEMBER(overlay), true},
     {"idmap", FLAG, 0, 0, MEMBER(idmap), true},
     {"ridmap", FLAG, 0, 0, MEMBER(idmap_all), true},
@@ -144,24 +144,57 @@ enum mount_word_result mount_word(struct plan_mount *m, const char *word, size_t
     return MOUNT_WORD_OK;
 }
 
-const char *mount_words_conflict(const struct plan_mount *m)
+// What is said of the mount alone and of all mounts below it, itself included, is not the same.
+static bool contradicts(const struct plan_mount *m, uint64_t field)
 {
-    bool is_bind = m->type == MOUNT_BIND;
-    if (is_bind && m->data != NULL && !m->remount)
-        return "a bind mount has no options of a file system";
-    if (is_bind && (m->synchronous || m->dirsync || m->lazytime || m->mandatory))
-        return "sync, dirsync, lazytime and mand are of a whole file system, not of a bind";
-    if (m->remount && (m->data != NULL || m->synchronous || m->dirsync || m->lazytime || m->mandatory))
+    bool both = ((m->set | m->clear) & field) != 0 && ((m->set_all | m->clear_all) & field) != 0;
+    return both && (m->set & field) != (m->set_all & field);
+}
+
+static bool has_file_system_flags(const struct plan_mount *m)
+{
+    return m->synchronous || m->dirsync || m->lazytime || m->mandatory;
+}
+
+static const char *remount_conflict(const struct plan_mount *m)
+{
+    if (m->data != NULL || has_file_system_flags(m))
         return "remount changes attributes of the mount, not of its file system";
-    if (m->remount && (m->copy_up || m->overlay || m->idmap))
-        return "tmpcopyup, overlay and idmap are of a new mount, not of remount";
-    if ((m->clear & ATTR_RDONLY) != 0 && (m->set_all & ATTR_RDONLY) != 0)
-        return "rw and rro exclude each other";
+    return m->copy_up || m->overlay || m->idmap ? "tmpcopyup, overlay and idmap are of a new mount, not of remount" : NULL;
+}
+
+static const char *bind_conflict(const struct plan_mount *m)
+{
+    if (m->data != NULL)
+        return "a bind mount has no options of a file system";
+    if (has_file_system_flags(m))
+        return "sync, dirsync, lazytime and mand are of a whole file system, not of a bind";
+    if (m->overlay && ((m->set | m->set_all) & ATTR_RDONLY) != 0)
+        return "overlay and ro exclude each other";
+    return m->copy_up ? "tmpcopyup is for a tmpfs" : NULL;
+}
+
+static const char *new_conflict(const struct plan_mount *m)
+{
+    // Of the host's file system, or of one of our own making.
+    bool fixed = m->type == MOUNT_CGROUP || m->type == MOUNT_CGROUP2 || m->type == MOUNT_DEVTMPFS;
+    if (fixed && has_file_system_flags(m))
+        return "sync, dirsync, lazytime and mand are not for cgroups or a devtmpfs";
     if (m->copy_up && m->type != MOUNT_TMPFS)
         return "tmpcopyup is for a tmpfs";
-    if (m->overlay && !is_bind)
+    if (m->overlay)
         return "overlay is for a bind";
-    if (m->idmap && !is_bind)
-        return "idmap is for a bind";
-    return m->overlay && (m->set & ATTR_RDONLY) != 0 ? "overlay and ro exclude each other" : NULL;
+    return m->idmap ? "idmap is for a bind" : NULL;
+}
+
+const char *mount_words_conflict(const struct plan_mount *m)
+{
+    static const uint64_t fields[] = {ATTR_NOSUID, ATTR_NODEV, ATTR_NOEXEC, ATTR_NODIRATIME, ATTR_NOSYMFOLLOW, ATTR_ATIME};
+    if (contradicts(m, ATTR_RDONLY))
+        return (m->set & ATTR_RDONLY) != 0 ? "ro and rrw exclude each other" : "rw and rro exclude each other";
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (contradicts(m, fields[i]))
+            return "a word excludes the recursive form of its opposite";
+    }
+    return m->remount ? remount_conflict(m) : m->type == MOUNT_BIND ? bind_conflict(m) : new_conflict(m);
 }

@@ -22,5 +22,4 @@ enum mount_word_result mount_word(struct plan_mount *m, const char *word, size_t
 // What does not go together, in words; NULL if all does. For after the last word.
 const char *mount_words_conflict(const struct plan_mount *m);
 
-
 #endif

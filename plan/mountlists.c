@@ -8,18 +8,24 @@
 
 #include "plan/mountspec.h"
 #include "plan/options.h"
+#include "sys/err.h"
 #include "sys/num.h"
 
-// Makes room for one more of SIZE bytes, all zero. NULL without memory, or where there are MAX of them.
-static void *grow(void **list, unsigned *count, unsigned *room, size_t size, unsigned max)
+// Makes room for one more of SIZE bytes, all zero. NULL, recorded, without memory, or where there are MAX of them.
+static void *grow(void **list, unsigned *count, unsigned *room, size_t size, unsigned max, const char *option,
+                  const char *full)
 {
-    if (*count == max)
+    if (*count == max) {
+        plan_usage(option, NULL, full);
         return NULL;
+    }
     if (*count == *room) {
         unsigned more = *room == 0 ? 16 : 2 * *room;
         void *bigger = reallocarray(*list, more, size);
-        if (bigger == NULL)
+        if (bigger == NULL) {
+            err_at("malloc", option);
             return NULL;
+        }
         *list = bigger;
         *room = more;
     }
@@ -31,11 +37,10 @@ struct plan_mount *plan_add_mount(struct plan *p, const char *option)
 {
     struct plan_rootfs *r = &p->rootfs;
     void *list = r->mount;
-    struct plan_mount *m = grow(&list, &r->mount_count, &r->mount_room, sizeof(*m), MOUNTS_MAX);
+    struct plan_mount *m = grow(&list, &r->mount_count, &r->mount_room, sizeof(*m), MOUNTS_MAX, option,
+                                "more than 4096 mounts");
     r->mount = list;
-    if (m == NULL)
-        plan_usage(option, NULL, "no memory, or more than 4096 mounts");
-    else
+    if (m != NULL)
         m->fd = -1;
     return m;
 }
@@ -44,24 +49,20 @@ struct plan_device *plan_add_device(struct plan *p, const char *option)
 {
     struct plan_rootfs *r = &p->rootfs;
     void *list = r->device;
-    struct plan_device *d = grow(&list, &r->device_count, &r->device_room, sizeof(*d), DEVICES_MAX);
+    struct plan_device *d = grow(&list, &r->device_count, &r->device_room, sizeof(*d), DEVICES_MAX, option,
+                                 "more than 1024 devices");
     r->device = list;
-    if (d == NULL)
-        plan_usage(option, NULL, "no memory, or more than 1024 devices");
     return d;
 }
 
 bool plan_add_path(const char ***list, unsigned *count, unsigned *room, const char *path, const char *option)
 {
     void *old = (void *)*list;
-    const char **added = grow(&old, count, room, sizeof(*added), HIDDEN_MAX);
+    const char **added = grow(&old, count, room, sizeof(*added), HIDDEN_MAX, option, "more than 4096 paths");
     *list = old;
-    if (added == NULL) {
-        plan_usage(option, NULL, "no memory, or more than 4096 paths");
-        return false;
-    }
-    *added = path;
-    return true;
+    if (added != NULL)
+        *added = path;
+    return added != NULL;
 }
 
 bool plan_clean_path(const char *path, char *clean, size_t size)
@@ -90,20 +91,25 @@ bool plan_clean_path(const char *path, char *clean, size_t size)
 
 int mountspec_device(struct plan *p, const char *option, const char *value)
 {
-    const char *colon = strchr(value, ':');
     struct plan_device *d = plan_add_device(p, option);
     if (d == NULL)
         return -EINVAL;
-    d->source = colon != NULL ? strndup(value, (size_t)(colon - value)) : value;
-    d->target = colon != NULL ? colon + 1 : value;
-    if (d->source == NULL)
-        return plan_usage(option, value, "no memory");
+    d->text = strdup(value);
+    if (d->text == NULL)
+        return err_at("malloc", option);
+    char *colon = strchr(d->text, ':');
+    d->source = d->target = d->text;
+    if (colon != NULL) {
+        *colon = '\0';
+        d->target = colon + 1;
+    }
     if (d->source[0] != '/' || d->target[0] != '/')
         return plan_usage(option, value, "not SRC[:DST] as absolute paths");
     if (strchr(d->target, ':') != NULL)
         return plan_usage(option, value, "permissions of devices are their cgroup's, which the parent sets");
     char clean[PATH_MAX];
-    if (strlen(d->target) >= PATH_MAX || !plan_clean_path(d->target, clean, sizeof(clean)))
+    if (strlen(d->source) >= PATH_MAX || strlen(d->target) >= PATH_MAX ||
+        !plan_clean_path(d->target, clean, sizeof(clean)))
         return plan_usage(option, value, "the path is too long");
     return strcmp(clean, "/") != 0 ? 0 : plan_usage(option, value, "the root itself is no device");
 }
@@ -113,7 +119,6 @@ static int add_hidden(const char *option, const char *value, const char ***list,
 {
     if (strcmp(value, "none") == 0) {
         *none = true;
-        *count = 0; // those named before, and a config's
         return 0;
     }
     if (value[0] != '/')
@@ -151,5 +156,5 @@ int mountspec_fds(struct plan *p, const char *option, const char *value)
     if (r->mount_fds != NULL)
         return plan_usage(option, value, "it was given before");
     r->mount_fds = calloc(MOUNT_FDS_MAX, sizeof(*r->mount_fds));
-    return r->mount_fds != NULL ? options_each_word(p, option, value, add_fd) : plan_usage(option, value, "no memory");
+    return r->mount_fds != NULL ? options_each_word(p, option, value, add_fd) : err_at("malloc", option);
 }

@@ -105,7 +105,7 @@ static int take_sysctl(struct plan *p, const char *key, const json_t *value)
         return -ENOMEM;
     memcpy(word, key, n);
     word[n] = '=';
-    memcpy(word + n + 1, json_string_value(value), length);
+    memcpy(word + n + 1, json_string_value(value), length + 1);
     return limits_take_sysctl(p, "linux.sysctl", word);
 }
 
@@ -171,6 +171,8 @@ static int take_fields(struct oci_config *c, const json_t **field)
         return error;
     error = take_paths("readonlyPaths", field[READ_ONLY], &r->read_only, &r->read_only_count,
                        &r->read_only_room);
+    r->config_mask_count = r->mask_count;
+    r->config_read_only_count = r->read_only_count;
     return error < 0 ? error : take_sysctls(p, field[SYSCTL]);
 }
 

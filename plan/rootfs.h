@@ -57,6 +57,7 @@ struct plan_mount {
     bool overlay;  // bind: writes are thrown away
     bool idmap, idmap_all;                    // the latter: ridmap
     const struct id_maps *users, *groups;     // of idmap; NULL: those of the user namespace
+    char *text; // an option's, cut up: `source` and `target` lie in it; the plan's
     // Of --default-mounts: where a sysfs can't be mounted the host's is bound, read-only; a devpts whose last option,
     // the group, is none of this user namespace does without.
     bool by_default;
@@ -70,6 +71,7 @@ struct plan_device {
     unsigned major, minor;
     bool has_mode;      // permissions were named
     uint32_t uid, gid;
+    char *text; // as of a mount
 };
 
 // A program of the host that is run when the mounts stand (OCI createContainer).
@@ -86,7 +88,8 @@ struct plan_rootfs {
     unsigned device_count, device_room;
     const char **mask, **read_only; // paths, absolute
     unsigned mask_count, mask_room, read_only_count, read_only_room;
-    bool mask_none, read_only_none;  // --mask=none: not even those that come with a procfs
+    unsigned config_mask_count, config_read_only_count; // the first of them are an OCI config's
+    bool mask_none, read_only_none;  // --mask=none: but for those of options there are none
     bool default_mounts;             // --default-mounts
     bool config_dev;                 // an OCI config: the nodes are made in /dev after all mounts, unless one is bound there
     uint64_t propagation;            // rootfsPropagation: MS_…; 0: MS_PRIVATE

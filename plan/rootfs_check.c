@@ -38,7 +38,7 @@ static int hand_out_fds(struct plan *p)
         p->root_fd = r->mount_fds[0];
     for (unsigned i = 0; i < r->mount_count; i++) {
         struct plan_mount *m = &r->mount[i];
-        bool takes = m->type == MOUNT_BIND && m->fd < 0 && m->source != NULL && strcmp(m->source, "fd") == 0;
+        bool takes = m->type == MOUNT_BIND && !m->remount && m->fd < 0 && m->source != NULL && strcmp(m->source, "fd") == 0;
         if (takes && wanted++ < r->mount_fd_count)
             m->fd = r->mount_fds[wanted - 1];
     }
@@ -51,11 +51,20 @@ static int hand_out_fds(struct plan *p)
 
 // -- defaults ----------------------------------------------------------------------------------
 
+// `path` is `top`, or below it; both are clean.
+static bool is_within(const char *path, const char *top)
+{
+    size_t n = strlen(top);
+    return strncmp(path, top, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+// Something of the plan's own is mounted there, or above it, where the default would be hidden.
 static bool is_given(const struct plan_rootfs *r, const char *target)
 {
     char clean[PATH_MAX];
     for (unsigned i = 0; i < r->mount_count; i++) {
-        if (plan_clean_path(r->mount[i].target, clean, sizeof(clean)) && strcmp(clean, target) == 0)
+        const struct plan_mount *m = &r->mount[i];
+        if (!m->remount && plan_clean_path(m->target, clean, sizeof(clean)) && is_within(target, clean))
             return true;
     }
     return false;
@@ -104,7 +113,7 @@ static int add_defaults(struct plan *p)
         return 0;
     struct plan_mount *all = calloc(r->mount_count + most, sizeof(*all));
     if (all == NULL)
-        return plan_usage("--default-mounts", NULL, "no memory");
+        return err_at("malloc", "--default-mounts");
     // What the maps of a namespace hold that is not ours to make is seen in there.
     bool tty = !p->userns || (!p->map_auto && plan_maps_inner(&p->groups_map, 5));
     for (unsigned i = 0; i < most; i++) {
@@ -112,8 +121,9 @@ static int add_defaults(struct plan *p)
         if (is_given(r, d->mount.target) || (d->needs & ~(p->unshare | p->join_flags)) != 0)
             continue;
         all[count] = d->mount;
-        if (d->mount.type == MOUNT_DEVPTS && !tty)
-            all[count].data = DEVPTS_DATA;
+        const char *data = d->mount.type == MOUNT_DEVPTS && !tty ? DEVPTS_DATA : d->mount.data;
+        if (data != NULL && (all[count].data = strdup(data)) == NULL)
+            return err_at("malloc", "--default-mounts");
         count++;
     }
     if (r->mount_count > 0)
@@ -123,6 +133,23 @@ static int add_defaults(struct plan *p)
     r->mount_count += count;
     r->mount_room = r->mount_count;
     return 0;
+}
+
+// An option overrides what a config says.
+static void drop_first(const char **list, unsigned *count, unsigned first)
+{
+    if (first > 0)
+        memmove(list, list + first, (*count - first) * sizeof(*list));
+    *count -= first;
+}
+
+static void drop_configs(struct plan_rootfs *r)
+{
+    if (r->mask_none)
+        drop_first(r->mask, &r->mask_count, r->config_mask_count);
+    if (r->read_only_none)
+        drop_first(r->read_only, &r->read_only_count, r->config_read_only_count);
+    r->config_mask_count = r->config_read_only_count = 0;
 }
 
 // What of a new procfs the engines hide, and protect.
@@ -181,6 +208,7 @@ static int check_idmap(const struct plan *p)
 
 int plan_check_rootfs(struct plan *p)
 {
+    drop_configs(&p->rootfs);
     int error = hand_out_fds(p);
     if (error < 0 || (error = add_defaults(p)) < 0 || (error = guard_procfs(p)) < 0)
         return error;

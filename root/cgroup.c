@@ -22,9 +22,19 @@
 #include "sys/proc.h"
 #include "sys/text.h"
 
+// A joined one can be the host's: another process's name for the caller's own, or the way out of a container. Its
+// number is the same on every system (PROC_CGROUP_INIT_INO). In doubt it is that.
+static bool is_in_initial_namespace(void)
+{
+    struct stat st;
+    return proc_fd() < 0 || fstatat(proc_fd(), "self/ns/cgroup", &st, 0) != 0 || st.st_ino == 0xeffffffb;
+}
+
 static bool has_own_namespace(const struct enter *e)
 {
-    return ((e->plan->unshare | e->plan->join_flags) & CLONE_NEWCGROUP) != 0;
+    if ((e->plan->unshare & CLONE_NEWCGROUP) != 0)
+        return true;
+    return (e->plan->join_flags & CLONE_NEWCGROUP) != 0 && !is_in_initial_namespace();
 }
 
 static struct rootfs_how new_how(const struct plan_mount *m)

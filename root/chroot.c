@@ -65,7 +65,8 @@ int move_into(struct enter *e)
         return error;
     if (fchdir(e->tree) != 0)
         return err_at("fchdir", e->plan->root);
-    if (mount(".", "/", NULL, MS_MOVE, NULL) != 0)
+    // Laid over it by mount(2), or of ROOT `/`, it lies there already, and nothing moves onto itself (ELOOP).
+    if (strcmp(root, "/") != 0 && mount(".", "/", NULL, MS_MOVE, NULL) != 0)
         return err_at("mount", "MS_MOVE");
     return change_root(e);
 }

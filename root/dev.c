@@ -75,7 +75,10 @@ static int reopen_null(int dir)
     AUTO_CLOSE int place = openat(dir, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (place < 0)
         return err_at("open", "/dev/null");
-    if (!is_null(place))
+    struct stat st;
+    if (fstat(place, &st) != 0)
+        return err_at("fstat", "/dev/null");
+    if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
         return err_because("open", "/dev/null", ESTALE, "something else came there meanwhile");
     text_add(&t, "self/fd/");
     text_number(&t, (unsigned)place);
@@ -242,8 +245,9 @@ int dev_mount(struct enter *e, const struct plan_mount *m, int target)
     bool console;
     uint64_t set = m->set | m->set_all;
     bool read_only = (set & ATTR_RDONLY) != 0;
-    uint64_t own = (m->clear & ATTR_NOSUID) != 0 ? 0 : ATTR_NOSUID;
-    if ((m->clear & ATTR_ATIME) == 0)
+    uint64_t cleared = m->clear | m->clear_all;
+    uint64_t own = (cleared & ATTR_NOSUID) != 0 ? 0 : ATTR_NOSUID;
+    if ((cleared & ATTR_ATIME) == 0)
         own |= ATTR_STRICTATIME;
     struct rootfs_how how = {.set = (set & ~(uint64_t)ATTR_RDONLY) | own,
                              .propagation = m->propagation,

@@ -92,6 +92,13 @@ struct look {
     bool any;
 };
 
+static int cannot_look(const struct look *look, const char *point)
+{
+    int error = err_at("check /proc", point);
+    err_hint2("a procfs is there, and whether it shows the caller's processes can't be told; root: ", look->root);
+    return error;
+}
+
 static int refuse(const struct look *look, const char *point, const char *reason)
 {
     err_because("check /proc", point, EPERM, reason);
@@ -111,12 +118,14 @@ static int look_at(const struct mountinfo *m, void *context)
         return 0; // /proc/sys and the like: no processes in it
     struct stat st;
     AUTO_CLOSE int fd = open(m->point, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || proc_is_procfs(fd) != 1 || fstat(fd, &st) != 0 || major(st.st_dev) != m->major ||
-        minor(st.st_dev) != m->minor)
-        return refuse(look, m->point, "a procfs is there that can't be looked at");
+    int is_procfs = fd < 0 ? -1 : proc_is_procfs(fd);
+    if (is_procfs < 0 || fstat(fd, &st) != 0)
+        return cannot_look(look, m->point);
+    if (is_procfs == 0 || major(st.st_dev) != m->major || minor(st.st_dev) != m->minor)
+        return refuse(look, m->point, "a procfs is there that is covered");
     char self[16] = "", number[11];
-    if (readlinkat(fd, "self", self, sizeof(self) - 1) < 0)
-        return 0;
+    if (readlinkat(fd, "self", self, sizeof(self) - 1) < 0) // in another pid namespace than ours there is none
+        return errno == ENOENT ? 0 : cannot_look(look, m->point);
     // Pid 1 of a namespace has another number in all those above it.
     text_from_number(number, (uint32_t)getpid());
     if (look->own_pids && getpid() == 1 && strcmp(self, number) == 0)

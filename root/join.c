@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "root/forward.h"
+#include "root/sources.h"
 #include "sys/err.h"
 #include "sys/fd.h"
 #include "sys/ns.h"
@@ -173,13 +174,16 @@ int join_open(struct enter *e)
 static int close_others(const struct enter *e)
 {
     const struct plan *p = e->plan;
-    int keep[PASS_FDS_MAX + JOINS_MAX + 10] = {
+    static int keep[PASS_FDS_MAX + JOINS_MAX + SOURCES_HELD + 10];
+    const int own[] = {
         0, 1, 2, status_fd(), p->sync_fd, proc_fd(), e->root, e->upper, e->work, e->map_channel};
-    size_t count = 10;
+    size_t count = sizeof(own) / sizeof(own[0]);
+    memcpy(keep, own, sizeof(own));
     for (unsigned i = 0; i < p->join_count; i++)
         keep[count++] = e->join[i];
     for (unsigned i = 0; i < p->pass_fd_count; i++)
         keep[count++] = p->pass_fd[i];
+    count += sources_held(e, keep + count);
     return fd_close_all_but(keep, forward_sort(keep, count), proc_fd());
 }
 

@@ -80,8 +80,12 @@ static bool in_user_namespace(void)
     return strstr(map, "4294967295") == NULL;
 }
 
+// What is forbidden below is forbidden on the layer too.
 static int create(int lower, const char *name, const struct layer_upper *u)
 {
+    uint64_t attributes;
+    if (mount_attributes_of(lower, &attributes) != 0)
+        return err_at("statfs", name);
     if (fchdir(proc_fd()) != 0)
         return err_at("fchdir", "/proc");
     AUTO_CLOSE int fs = mount_fsopen("overlay");
@@ -102,7 +106,7 @@ static int create(int lower, const char *name, const struct layer_upper *u)
             err_hint("in a user namespace no overlay can be laid over a directory with mounts of others below it");
         return error;
     }
-    int overlay = mount_fsmount(fs, 0);
+    int overlay = mount_fsmount(fs, (unsigned)attributes & ~(unsigned)ATTR_RDONLY);
     return overlay >= 0 ? overlay : err_at("fsmount", "overlay");
 }
 

@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "sys/err.h"
@@ -19,17 +18,15 @@
 
 // -- flags -------------------------------------------------------------------------------------
 
-// One attribute as mount_setattr(2), mount(2) and statfs(2) have it.
+// One attribute as mount_setattr(2) and mount(2) have it.
 static const struct {
     uint64_t attribute;
-    unsigned long flag, state;
+    unsigned long flag;
 } rows[] = {
-    {ATTR_RDONLY, MS_RDONLY, 0x1},         {ATTR_NOSUID, MS_NOSUID, 0x2},
-    {ATTR_NODEV, MS_NODEV, 0x4},           {ATTR_NOEXEC, MS_NOEXEC, 0x8},
-    {ATTR_NOATIME, MS_NOATIME, 0x400},     {ATTR_NODIRATIME, MS_NODIRATIME, 0x800},
-    {ATTR_NOSYMFOLLOW, 256, 0x2000},
+    {ATTR_RDONLY, MS_RDONLY},   {ATTR_NOSUID, MS_NOSUID},         {ATTR_NODEV, MS_NODEV},   {ATTR_NOEXEC, MS_NOEXEC},
+    {ATTR_NOATIME, MS_NOATIME}, {ATTR_NODIRATIME, MS_NODIRATIME}, {ATTR_NOSYMFOLLOW, 256},
 };
-enum { ROWS = sizeof(rows) / sizeof(rows[0]), STATE_RELATIME = 0x1000 };
+enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
 static unsigned long flags_of(uint64_t attributes)
 {
@@ -39,20 +36,6 @@ static unsigned long flags_of(uint64_t attributes)
     if ((attributes & ATTR_ATIME) == 0)
         flags |= MS_RELATIME;
     return (attributes & ATTR_STRICTATIME) != 0 ? flags | MS_STRICTATIME : flags;
-}
-
-// What the mount has now: a remount must repeat it, or it is cleared, or refused where it is locked.
-static int attributes_now(int fd, uint64_t *attributes, const char *name)
-{
-    struct statvfs fs;
-    if (fstatvfs(fd, &fs) != 0)
-        return err_at("statfs", name);
-    *attributes = 0;
-    for (int i = 0; i < ROWS; i++)
-        *attributes |= (fs.f_flag & rows[i].state) != 0 ? rows[i].attribute : 0;
-    if ((*attributes & ATTR_NOATIME) == 0 && (fs.f_flag & STATE_RELATIME) == 0)
-        *attributes |= ATTR_STRICTATIME;
-    return 0;
 }
 
 // -- places ------------------------------------------------------------------------------------
@@ -81,10 +64,12 @@ static int go_to_proc(void)
 static int change(int fd, uint64_t set, uint64_t clear, const char *name)
 {
     uint64_t now = 0;
-    int error = attributes_now(fd, &now, name);
-    uint64_t wanted = error == 0 ? (now & ~clear) | set : 0;
-    if (error < 0 || wanted == now)
-        return error;
+    if (mount_attributes_of(fd, &now) != 0)
+        return err_at("statfs", name);
+    // A remount must repeat what the mount has, or it is cleared, or refused where it is locked.
+    uint64_t wanted = (now & ~clear) | set;
+    if (wanted == now)
+        return 0;
     if (mount(NULL, place_of(fd).path, NULL, MS_REMOUNT | MS_BIND | flags_of(wanted), NULL) == 0)
         return 0;
     if (errno != EPERM || ((now & ~wanted) | ((now ^ wanted) & ROOTFS_TIMES)) == 0)
@@ -94,14 +79,15 @@ static int change(int fd, uint64_t set, uint64_t clear, const char *name)
 
 // -- mounts below ------------------------------------------------------------------------------
 
-enum { BELOW_MAX = 8192 };
+// A look at a mount's place while somebody keeps exchanging directories finds it half of the time.
+enum { BELOW_MAX = 8192, LOOKS_MAX = 32 };
 
 struct below {
     int top;
     const char *path;     // of `top`
     size_t prefix;        // its length; 0 of "/"
     uint64_t id[BELOW_MAX];
-    unsigned count;
+    unsigned count, missed;
     uint64_t set, clear;
 };
 
@@ -126,16 +112,22 @@ static int note_below(const struct mountinfo *m, void *context)
     return 0;
 }
 
+// What is at its place is another mount's where that covers it, and nobody reaches it then; or because the way to it
+// was exchanged since the list was read.
 static int change_below(const struct mountinfo *m, void *context)
 {
-    const struct below *b = context;
+    struct below *b = context;
     if (m->id == b->id[0] || !is_known(b, m->id))
         return 0;
-    AUTO_CLOSE int fd = path_open_beneath(b->top, m->point + b->prefix + (m->point[b->prefix] == '/'));
-    if (fd < 0)
-        return fd;
-    // Another mount covers it: nobody reaches it.
-    return mount_id(fd) == m->id ? change(fd, b->set, b->clear, m->point) : 0;
+    if (strncmp(m->point, b->path, b->prefix) != 0 || (m->point[b->prefix] != '/' && m->point[b->prefix] != '\0'))
+        return err_because("mount", m->point, ESTALE, "directories on the way to it are moved meanwhile");
+    AUTO_CLOSE int fd = path_open_plain(b->top, m->point + b->prefix + strspn(m->point + b->prefix, "/"));
+    if (fd < 0 && fd != -ENOENT && fd != -ENOTDIR && fd != -ELOOP)
+        return err_no("open", m->point, -fd);
+    if (fd >= 0 && mount_id(fd) == m->id)
+        return change(fd, b->set, b->clear, m->point);
+    b->missed++;
+    return 0;
 }
 
 static int each_mount(int (*visit)(const struct mountinfo *m, void *context), struct below *b)
@@ -168,7 +160,12 @@ static int change_all(int fd, uint64_t set, uint64_t clear, const char *name)
     }
     if (error == 0)
         error = change(fd, set, clear, name);
-    return error < 0 ? error : each_mount(change_below, &b);
+    b.missed = 1;
+    for (int looks = 0; error == 0 && b.missed > 0 && looks < LOOKS_MAX; looks++) {
+        b.missed = 0;
+        error = each_mount(change_below, &b);
+    }
+    return error;
 }
 
 // -- all of it ---------------------------------------------------------------------------------
@@ -316,5 +313,7 @@ int legacy_mount(struct enter *e, const char *type, const char *source, const ch
 int legacy_read_only(const struct enter *e)
 {
     int error = go_to_proc();
-    return error < 0 ? error : change_all(e->tree, ATTR_RDONLY, 0, e->plan->root);
+    if (error == 0)
+        error = change_all(e->tree, ATTR_RDONLY, 0, e->plan->root);
+    return error < 0 || fchdir(e->tree) == 0 ? error : err_at("fchdir", e->plan->root);
 }

@@ -119,14 +119,16 @@ static int failed(int fs, const char *name)
     return error;
 }
 
-// "a=b,c": each as a parameter of its own. The value is all that stands behind the first `=`.
+// "a=b,c": each as a parameter of its own. The value is all that stands behind the first `=`. The kernel takes 255 bytes
+// of each, and says EINVAL to more.
 static int set_data(int fs, const char *data, const char *name)
 {
-    char word[PATH_MAX];
+    char word[2 * 256];
     while (data != NULL && *data != '\0') {
         size_t n = strcspn(data, ",");
-        if (n >= sizeof(word))
-            return err_because("fsconfig", name, E2BIG, "an option is longer than 4095 bytes");
+        size_t key = strcspn(data, "=,");
+        if (key > 255 || n - key > 256)
+            return err_because("fsconfig", name, E2BIG, "an option of the file system is longer than 255 bytes");
         memcpy(word, data, n);
         word[n] = '\0';
         data += n + (data[n] == ',');

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "root/layer.h"
@@ -73,10 +72,13 @@ static int bind_copy(struct enter *e, const struct plan_mount *m, int source, in
 {
     static const struct rootfs_how own = {0};
     struct rootfs_how how = source_how(e->plan, m);
-    struct statfs fs;
-    if (fstatfs(source, &fs) != 0)
+    uint64_t attributes;
+    if (mount_attributes_of(source, &attributes) != 0)
         return err_at("statfs", m->source);
-    how.set_all = 0; // it is the copy that is written to
+    // What is forbidden on the source is so on the copy; but that is written to.
+    how.set |= m->set_all | (attributes & ~(ATTR_RDONLY | m->clear | m->clear_all));
+    how.clear |= ATTR_ATIME;
+    how.set_all = 0;
     how.recursive = false;
     AUTO_CLOSE int tmpfs = rootfs_mount(e, "tmpfs", NULL, "mode=0700", &own, e->tree, "/");
     if (tmpfs < 0)
@@ -101,7 +103,7 @@ static int attach_source(struct enter *e, const struct plan_mount *m, int source
     if (mount < 0 || !m->overlay)
         return mount < 0 ? mount : 0;
     AUTO_CLOSE int layer = layer_cover_by_tmpfs(detached ? source : bound, m->target, LAYER_READ_ONLY);
-    how = (struct rootfs_how){.set = m->set, .clear = m->clear};
+    how = (struct rootfs_how){.propagation = m->propagation};
     return layer < 0 ? layer : rootfs_set(e, layer, &how, m->target);
 }
 

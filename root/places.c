@@ -79,7 +79,7 @@ static int lay_over(struct enter *e, int directory, const char *path)
 int rootfs_make(struct enter *e, const char *path, bool directory)
 {
     int fd = path_open_any(e->tree, path);
-    if (fd >= 0 || fd != -ENOENT)
+    if (fd != -ENOENT)
         return fd >= 0 ? fd : err_no("open", path, -fd);
     AUTO_CLOSE int deepest = -1;
     fd = path_make(e->tree, path, directory, &deepest);

@@ -276,6 +276,16 @@ int rootfs_open_sources(struct enter *e)
     return 0;
 }
 
+size_t sources_held(const struct enter *e, int *fds)
+{
+    size_t count = 0;
+    for (unsigned i = 0; e->sources != NULL && i < e->plan->rootfs.mount_count; i++)
+        fds[count++] = e->sources[i].fd;
+    fds[count++] = bank[0];
+    fds[count++] = bank[1];
+    return count;
+}
+
 // -- after it ----------------------------------------------------------------------------------
 
 static int moved_away(const char *name, const char *why)

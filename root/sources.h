@@ -34,4 +34,8 @@ struct rootfs_how source_how(const struct plan *p, const struct plan_mount *m);
 // caller's to close, or -errno, recorded.
 int source_take(struct enter *e, unsigned i, bool *detached);
 
+// What must stay open until the last is taken: at most SOURCES_HELD descriptors, into FDS; some are -1. Their count.
+enum { SOURCES_HELD = MOUNTS_MAX + 2 };
+size_t sources_held(const struct enter *e, int *fds);
+
 #endif

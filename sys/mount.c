@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/stat.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -71,6 +72,28 @@ bool mount_has_new_calls(void)
         state = all ? PRESENT : MISSING;
     }
     return state == PRESENT;
+}
+
+int mount_attributes_of(int fd, uint64_t *attributes)
+{
+    // f_flags of statfs(2)
+    static const struct {
+        uint64_t attribute;
+        unsigned long flag;
+    } rows[] = {
+        {ATTR_RDONLY, 0x1},    {ATTR_NOSUID, 0x2},      {ATTR_NODEV, 0x4},          {ATTR_NOEXEC, 0x8},
+        {ATTR_NOATIME, 0x400}, {ATTR_NODIRATIME, 0x800}, {ATTR_NOSYMFOLLOW, 0x2000},
+    };
+    const unsigned long relatime = 0x1000;
+    struct statvfs fs;
+    if (fstatvfs(fd, &fs) != 0)
+        return -1;
+    *attributes = 0;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        *attributes |= (fs.f_flag & rows[i].flag) != 0 ? rows[i].attribute : 0;
+    if ((*attributes & ATTR_NOATIME) == 0 && (fs.f_flag & relatime) == 0)
+        *attributes |= ATTR_STRICTATIME;
+    return 0;
 }
 
 uint64_t mount_id(int fd)

@@ -50,6 +50,9 @@ int mount_pivot(const char *new_root, const char *put_old);
 int mount_set_attributes(int fd, bool recursive, const struct mount_attributes *attributes);
 int mount_setattr_of(int fd, bool recursive, uint64_t set, uint64_t propagation);
 
+// The ATTR_… that the mount has that `fd` lies on, and ATTR_RDONLY if its file system is read-only.
+int mount_attributes_of(int fd, uint64_t *attributes);
+
 // The mount that `fd` lies on, as mountinfo numbers it; 0 and errno if the kernel (< 5.8) can't say.
 uint64_t mount_id(int fd);
 

@@ -42,6 +42,7 @@ unit_programs() {
     local program bad=0 count=0
     for program in build/dynamic/unit/*; do
         case $program in *.d|*.o|*\*) continue ;; esac
+        echo "== ${program##*/}"
         "$program" || bad=$((bad + 1))
         count=$((count + 1))
     done
@@ -111,6 +112,7 @@ else
 fi
 
 /usr/bin/python3 test/skips.py "$logs"/*.xml
+/usr/bin/python3 test/rows.py "$logs" || echo rows >> "$logs/failed"
 failed=$([ ! -e "$logs/failed" ] || tr '\n' ' ' < "$logs/failed")
 printf '\n== summary%s\n' "${failed:+, FAILED: $failed}"
 for name in $names; do

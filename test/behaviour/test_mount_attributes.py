@@ -3,7 +3,7 @@
 import pytest
 
 from bundles import bundle  # noqa: F401: a fixture
-from conftest import assert_fails, need_root, need_userns, private_mounts
+from conftest import assert_fails, inroot, need_root, need_userns, private_mounts
 from denying import way  # noqa: F401: a fixture
 from mountcalls import mount, unmount
 from mounting import Caller
@@ -153,6 +153,60 @@ def test_they_hold(bbox, scratch, name, way):  # noqa: F811
     proc = caller.start(bbox, opts, script, **way)
     assert proc.stdout == "tool\n" and (scratch / "copy").exists() and not (scratch / "x").exists()
     assert [w for w in ("Read-only", "Permission denied", "Too many levels") if w not in proc.stderr] == []
+
+
+# -- layers ------------------------------------------------------------------------------------
+
+LAYERS = {
+    "a mount below a read-only bind": (["--mount=type=bind,src={}/d,dst=/d,ro", "--tmpfs=/d/new"], "/d"),
+    "a bind with an overlay": (["--mount=type=bind,src={}/d,dst=/d,overlay"], "/d"),
+    "a file with an overlay": (["--mount=type=bind,src={}/f,dst=/etc/inside,overlay"], "/etc/inside"),
+}
+
+
+@need_root
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("base", ["plain", "strict", "guarded"])
+@pytest.mark.parametrize("name", ["root", pytest.param("user", marks=need_userns)])
+def test_a_layer_forbids_what_the_source_does(bbox, sources, name, layer, base):
+    caller = Caller(name)
+    opts, place = LAYERS[layer]
+    caller.own(bbox, sources)
+
+    @private_mounts
+    def check():
+        mount_sources(sources, base)
+        mounts = caller.mounts(bbox, [o.format(sources) for o in opts])
+        assert mounts[place].type in ("overlay", "tmpfs")
+        assert mounts[place].options - {"ro", "rw"} == BASES[base] - {"ro", "rw"}
+        opts[0] += ",nodev,rnosuid"
+        mounts = caller.mounts(bbox, [o.format(sources) for o in opts])
+        assert mounts[place].options - {"ro", "rw"} == BASES[base] - {"ro", "rw"} | {"nodev", "nosuid"}
+    opts = list(opts)
+    check()
+
+
+@need_root
+@pytest.mark.parametrize("option", ["--overlay=tmpfs", "--ro"])
+@pytest.mark.parametrize("name", ["root", pytest.param("user", marks=need_userns)])
+def test_a_layer_over_the_root_too(bbox, name, option):
+    caller = Caller(name)
+    caller.own(bbox)
+
+    @private_mounts
+    def check():
+        mount(bbox, bbox, None, "bind")
+        mount(None, bbox, None, "remount", "bind", "nosuid", "nodev", "noatime")
+        mounts = caller.mounts(bbox, [option, "--tmpfs=/new"])
+        assert mounts["/"].type == "overlay"
+        assert mounts["/"].options - {"ro", "rw"} == {"nosuid", "nodev", "noatime"}
+    check()
+
+
+@pytest.mark.parametrize("word", ["ro", "rro", "readonly", "bind-recursive=readonly"])
+def test_an_overlay_is_written_to(bbox, scratch, word, unchanged_host):
+    opts = [f"--mount=type=bind,src={scratch},dst=/m,overlay,{word}"]
+    assert_fails(inroot("exec", *opts, bbox, "/bin/true"), 125, "overlay and ro")
 
 
 # -- the word of a config ----------------------------------------------------------------------

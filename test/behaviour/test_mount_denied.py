@@ -110,7 +110,7 @@ PLANS = {
     "inside": ["--mount=type=tmpfs,dst=/data", "--mount=type=bind,src=ROOT/etc/full,dst=/data/full,ro",
                "--mount=type=bind,src=ROOT/data/full,dst=/opt"],
     "workdir": [bind("rw"), "--workdir=/mnt/sub"],
-    "remount": [bind("rw"), "--mount=type=bind,src=SOURCE,dst=/mnt,remount,ro,nosuid"],
+    "remount": [bind("rw"), "--mount=dst=/mnt,remount,ro,nosuid"],
     "stacked": ["--pivot=stacked", bind("ro"), "--mount=type=tmpfs,dst=/data"],
 }
 

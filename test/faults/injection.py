@@ -99,13 +99,14 @@ class Outcome:
 
 
 def normalized_mounts(text):
-    """What mountinfo says, without the numbers that differ from run to run."""
-    mounts = []
-    for line in text.splitlines():
-        fields = re.sub(r"self/fd/\d+", "self/fd", line).split()
+    """What mountinfo says, without the numbers that differ from run to run; the point that each lies on instead."""
+    lines = [re.sub(r"self/fd/\d+", "self/fd", line).split() for line in text.splitlines()]
+    points, mounts = {fields[0]: fields[4] for fields in lines}, []
+    for fields in lines:
         dash = fields.index("-")
-        mounts.append((*fields[3:6], *(f.partition(":")[0] for f in fields[6:dash]), *fields[dash + 1:]))
-    return mounts
+        mounts.append((points.get(fields[1]), *fields[3:6], *(f.partition(":")[0] for f in fields[6:dash]),
+                       *fields[dash + 1:]))
+    return sorted(mounts, key=lambda mount: (mount[2], str(mount)))
 
 
 def view(outcome, root):

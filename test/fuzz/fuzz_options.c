@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Any words as the arguments of exec, up to the checked plan. The first byte says who calls.
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "cmd/exec.h"
 #include "sys/err.h"
 #include "sys/status.h"
+#include "test/unit/rootfs_release.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,17 +36,6 @@ static void check_plan(const struct plan *p)
     }
 }
 
-// They would read what is really open, or there; and those of mounts have a target of their own, fuzz_mount.
-static bool is_left_out(const char *word)
-{
-    static const char *const names[] = {"--args-fd", "--config", "--mount", "--volume", "--tmpfs"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-        if (strncmp(word, names[i], strlen(names[i])) == 0)
-            return true;
-    }
-    return false;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct plan plan;
@@ -60,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data + 1, size - 1);
     text[size - 1] = '\0';
     for (char *word = text; word < text + size - 1 && count < WORDS_MAX; word += strlen(word) + 1) {
-        if (!is_left_out(word))
+        if (strncmp(word, "--args-fd", 9) != 0) // it would read what is really open
             words[count++] = word;
     }
     words[count] = NULL;
@@ -82,10 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     free(plan.upper);
     free(plan.work);
     free(plan.env);
-    free(plan.rootfs.mount);
-    free(plan.rootfs.device);
-    free(plan.rootfs.mask);
-    free(plan.rootfs.read_only);
+    release_rootfs(&plan.rootfs);
     free(text);
     return 0;
 }

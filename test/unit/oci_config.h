@@ -9,18 +9,13 @@
 
 #include "plan/oci.h"
 #include "sys/err.h"
+#include "test/unit/rootfs_release.h"
 
 static struct plan plan;
 
 static inline void release_plan(void)
 {
-    struct plan_rootfs *r = &plan.rootfs;
-    for (unsigned i = 0; i < r->mount_count; i++)
-        free((char *)r->mount[i].data);
-    free(r->mount);
-    free(r->device);
-    free(r->mask);
-    free(r->read_only);
+    release_rootfs(&plan.rootfs);
     free(plan.env);
     memset(&plan, 0, sizeof(plan));
     plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = plan.filter_fd = plan.config_fd = -1;

@@ -10,6 +10,7 @@
 #include "plan/options.h"
 #include "sys/err.h"
 #include "sys/status.h"
+#include "test/unit/rootfs_release.h"
 #include "test/unit/support.h"
 
 static struct plan plan;
@@ -22,6 +23,7 @@ static inline int parse_words(char **words)
     free(plan.env);
     free(plan.upper);
     free(plan.work);
+    release_rootfs(&plan.rootfs);
     memset(&plan, 0, sizeof(plan));
     plan.root_fd = plan.status_fd = plan.sync_fd = plan.args_fd = plan.filter_fd = plan.config_fd = -1;
     operands = NULL;

@@ -82,17 +82,6 @@ static void test_taken(void **state)
     }
 }
 
-// `rrw` says that what is below can be written: then `ro` is of the mount alone.
-static void test_weak_ro_gives_way(void **state)
-{
-    (void)state;
-    assert_int_equal(parse("--volume", "/a:/b:ro"), 0);
-    assert_true(plan.rootfs.mount[0].weak_ro);
-    assert_int_equal(parse("--volume", "/a:/b:ro,rrw"), 0);
-    assert_false(plan.rootfs.mount[0].weak_ro);
-    assert_true(plan.rootfs.mount[0].set & ATTR_RDONLY);
-    assert_true(plan.rootfs.mount[0].clear_all & ATTR_RDONLY);
-}
 
 static unsigned times_listed(const char *path)
 {
@@ -119,7 +108,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_taken),
-        cmocka_unit_test(test_weak_ro_gives_way),
         cmocka_unit_test(test_masks_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""Images, sources and namespaces that lead a mount elsewhere."""
+import json
+import os
+import resource
+
+import pytest
+
+from conftest import assert_fails, exec_in, inroot, need_root, need_tool, private_mounts, run
+from joining import OF_HOST, container
+
+
+@need_root
+@pytest.mark.parametrize("data", ["lowerdir=lower", "lowerdir=/usr:lower", "lowerdir+=lower", "lowerdir=/usr::lower",
+                                  "lowerdir=/usr,upperdir=lower,workdir=/work", "lowerdir=/usr,workdir=lower,upperdir=/up"])
+@private_mounts
+def test_relative_layers_of_an_overlay(bbox, scratch, data):
+    """The working directory is ROOT, whose links the kernel would follow."""
+    (scratch / "host").mkdir()
+    (scratch / "host/secret").write_text("host\n")
+    (bbox / "lower").symlink_to(scratch / "host")
+    opts = [f"--mount=type=overlay,dst=/mnt,{data}"]
+    assert_fails(exec_in(bbox, "/bin/cat", "/mnt/secret", opts=opts), 125, "must be absolute")
+    config = scratch / "config.json"
+    mount = {"destination": "/mnt", "type": "overlay", "source": "overlay", "options": data.split(",")}
+    config.write_text(json.dumps({
+        "ociVersion": "1.0.2", "root": {"path": str(bbox)}, "mounts": [mount],
+        "process": {"cwd": "/", "args": ["/bin/cat", "/mnt/secret"]}, "linux": {"namespaces": [{"type": "mount"}]}}))
+    assert_fails(inroot("exec", f"--config={config}"), 125, "must be absolute")
+    assert not (bbox / "mnt/secret").exists()
+
+
+@need_root
+@need_tool("strace")
+@pytest.mark.skipif(os.stat("/proc/self/ns/cgroup").st_ino != 0xEFFFFFFB, reason="needs the initial cgroup namespace")
+@private_mounts
+def test_cgroups_of_the_hosts_namespace(bbox, scratch):
+    """Joined by another name it is the host's still: a new mount from there would change the options for all."""
+    def calls(*opts):
+        trace = scratch / "trace"
+        proc = exec_in(bbox, "/bin/true", opts=[*opts, "--mount=type=cgroup2,dst=/mnt"],
+                       wrapper=["strace", "-f", "-o", trace, "-e", "trace=fsopen,setns"])
+        assert proc.returncode == 0, proc.stderr
+        return trace.read_text()
+    for join in (["--join=cgroup:/proc/self/ns/cgroup"], [f"--target={os.getpid()}", "--join=cgroup"]):
+        found = calls(*join)
+        assert "CLONE_NEWCGROUP" in found and '"cgroup2"' not in found, found
+        proc = exec_in(bbox, "/bin/true", opts=[*join, "--mount=type=cgroup2,dst=/mnt,nsdelegate"])
+        assert_fails(proc, 125, "the options of cgroup2 are the host's")
+
+
+@need_root
+@pytest.mark.parametrize("kinds", [("net",), ("pid",), ("net", "cgroup", "ipc"), ("mnt",), ("mnt", "net", "pid", "uts")], ids=" ".join)
+@pytest.mark.parametrize("files", [None, 40])
+@private_mounts
+def test_sources_and_joined_namespaces(bbox, scratch, kinds, files):
+    """What is opened for the mounts stays open where all other descriptors are closed; in a socket too."""
+    count = 60 if files else 5
+    for i in range(count):
+        (scratch / f"s{i}").mkdir()
+        (scratch / f"s{i}/name").write_text(f"{i}\n")
+    given = os.open(scratch / "s0", os.O_RDONLY)
+    opts = ["--mount=type=tmpfs,dst=/mnt", f"--mount=type=bind,src=fd:{given},dst=/mnt/given",
+            *[f"--volume={scratch}/s{i}:/mnt/{i}" for i in range(1, count)]]
+    with container(bbox, *OF_HOST) as pid:
+        inside = "/mnt/root" if "mnt" in kinds else bbox
+        if "mnt" in kinds:
+            run("nsenter", f"--mount=/proc/{pid}/ns/mnt", "/bin/mkdir", "-p", "/mnt/root/mnt")
+            run("nsenter", f"--mount=/proc/{pid}/ns/mnt", "/bin/cp", "-r", "/bin", "/mnt/root/bin")
+        proc = exec_in(inside, "/bin/sh", "-c", "cat /mnt/given/name; for i in $(seq 1 %d); do cat /mnt/$i/name; done" % (count - 1),
+                       opts=[f"--target={pid}", *[f"--join={kind}" for kind in kinds], *opts], pass_fds=[given],
+                       preexec_fn=files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))))
+    assert proc.returncode == 0, proc.stderr
+    assert proc.stdout.split() == [str(i) for i in range(count)], proc.stdout
