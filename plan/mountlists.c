@@ -119,7 +119,6 @@ static int add_hidden(const char *option, const char *value, const char ***list,
 {
     if (strcmp(value, "none") == 0) {
         *none = true;
-        *count = 0; // those named before, and a config's
         return 0;
     }
     if (value[0] != '/')

@@ -171,6 +171,8 @@ static int take_fields(struct oci_config *c, const json_t **field)
         return error;
     error = take_paths("readonlyPaths", field[READ_ONLY], &r->read_only, &r->read_only_count,
                        &r->read_only_room);
+    r->config_mask_count = r->mask_count;
+    r->config_read_only_count = r->read_only_count;
     return error < 0 ? error : take_sysctls(p, field[SYSCTL]);
 }
 

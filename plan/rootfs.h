@@ -88,7 +88,8 @@ struct plan_rootfs {
     unsigned device_count, device_room;
     const char **mask, **read_only; // paths, absolute
     unsigned mask_count, mask_room, read_only_count, read_only_room;
-    bool mask_none, read_only_none;  // --mask=none: not even those that come with a procfs
+    unsigned config_mask_count, config_read_only_count; // the first of them are an OCI config's
+    bool mask_none, read_only_none;  // --mask=none: but for those of options there are none
     bool default_mounts;             // --default-mounts
     bool config_dev;                 // an OCI config: the nodes are made in /dev after all mounts, unless one is bound there
     uint64_t propagation;            // rootfsPropagation: MS_…; 0: MS_PRIVATE

@@ -138,6 +138,23 @@ static int add_defaults(struct plan *p)
     return 0;
 }
 
+// An option overrides what a config says.
+static void drop_first(const char **list, unsigned *count, unsigned first)
+{
+    if (first > 0)
+        memmove(list, list + first, (*count - first) * sizeof(*list));
+    *count -= first;
+}
+
+static void drop_configs(struct plan_rootfs *r)
+{
+    if (r->mask_none)
+        drop_first(r->mask, &r->mask_count, r->config_mask_count);
+    if (r->read_only_none)
+        drop_first(r->read_only, &r->read_only_count, r->config_read_only_count);
+    r->config_mask_count = r->config_read_only_count = 0;
+}
+
 // What of a new procfs the engines hide, and protect.
 static const char *const masked[] = {
     "/proc/acpi",       "/proc/asound",     "/proc/kcore",       "/proc/keys",     "/proc/latency_stats",
@@ -194,6 +211,7 @@ static int check_idmap(const struct plan *p)
 
 int plan_check_rootfs(struct plan *p)
 {
+    drop_configs(&p->rootfs);
     int error = hand_out_fds(p);
     if (error < 0 || (error = add_defaults(p)) < 0 || (error = guard_procfs(p)) < 0)
         return error;

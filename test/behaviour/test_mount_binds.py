@@ -248,8 +248,8 @@ CONFLICTS = [("rw,bind-recursive=writable", "Writable && ReadOnlyNonRecursive"),
 
 
 # The word of the last would stand beside the descriptor of the first.
-CONFLICTS += [("src=/etc", "the source is named twice"), ("source=fd:0", "the source is named twice"),
-              ("target=/n", "the destination is named twice"), ("type=tmpfs", "the type is named twice")]
+CONFLICTS += [("src=/etc", "the source can't be given again"), ("source=fd:0", "the source can't be given again"),
+              ("target=/n", "the destination can't be given again"), ("type=tmpfs", "the type can't be given again")]
 
 
 @pytest.mark.parametrize("options,words", CONFLICTS)

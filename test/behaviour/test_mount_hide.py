@@ -164,15 +164,6 @@ def test_cve_2025_31133_the_hosts_is_checked(bbox, scratch, kind):
     check_host_null(bbox, {"missing": "missing", "file": scratch / "file", "other device": "/dev/zero"}[kind])
 
 
-@pytest.mark.parametrize("option", ["--mask", "--ro-path"])
-def test_none_leaves_out_those_named_before(filled, who, way, option):  # noqa: F811
-    """And a path that is named after it counts."""
-    opts = [f"{option}=/secret", f"{option}=none", f"{option}=/second"]
-    out = inside(filled, who, way, opts, "cat /secret/file; mkdir /secret/x && echo open; mkdir /second/x 2>&1; true")
-    first, second, third = out.splitlines()
-    assert (first, second) == ("secret", "open") and "Read-only" in third
-
-
 # -- read-only paths ---------------------------------------------------------------------------
 
 def test_read_only_paths(filled, who, way, unchanged_host):  # noqa: F811
