@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cmd/rootfs_options.h"
 
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "sys/mount.h"

@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 
 #include "plan/mount_fields.h"
 #include "plan/mount_words.h"

@@ -105,7 +105,7 @@ static int take_sysctl(struct plan *p, const char *key, const json_t *value)
         return -ENOMEM;
     memcpy(word, key, n);
     word[n] = '=';
-    memcpy(word + n + 1, json_string_value(value), length);
+    memcpy(word + n + 1, json_string_value(value), length + 1);
     return limits_take_sysctl(p, "linux.sysctl", word);
 }
 

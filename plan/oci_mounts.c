@@ -71,7 +71,7 @@ static int take_destination(struct plan_mount *m, const json_t *value)
         if (absolute == NULL)
             return -ENOMEM;
         absolute[0] = '/';
-        memcpy(absolute + 1, text, n);
+        memcpy(absolute + 1, text, n + 1);
         m->target = absolute;
     }
     return is_place(m->target, "/") ? oci_no("destination", "the root itself can't be mounted on", NULL) : 0;

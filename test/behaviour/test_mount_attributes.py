@@ -236,3 +236,12 @@ def test_remount_changes_what_is_there(bbox, scratch, name, way):  # noqa: F811
     opts = [f"--volume={scratch}:/m:noexec", "--tmpfs=/m/t:mode=700", "--mount=dst=/m,remount,ro"]
     mounts = caller.mounts(bbox, opts, **way)
     assert mounts["/m"].options >= {"ro", "noexec"} and "rw" in mounts["/m/t"].options
+
+
+@pytest.mark.parametrize("target,error", [("/etc", "EINVAL"), ("/etc/inside", "EINVAL"), ("/none", "ENOENT")])
+@pytest.mark.parametrize("name", [pytest.param("root", marks=need_root), pytest.param("user", marks=need_userns)])
+def test_remount_of_what_is_no_mount(bbox, name, target, error, way):  # noqa: F811
+    caller = Caller(name)
+    caller.own(bbox)
+    proc = caller.start(bbox, [f"--mount=dst={target},remount,noexec"], "true", **way)
+    assert_fails(proc, 125, target, error, "nothing is mounted there" if error == "EINVAL" else "")

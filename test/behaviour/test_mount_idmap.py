@@ -164,6 +164,15 @@ def test_a_descriptor_as_source(root, source):
         os.close(fd)
 
 
+@pytest.mark.usefixtures("probe")
+@pytest.mark.parametrize("opts", [["ro", "--tmpfs=/m/new"], ["overlay"]], ids=["a place in it", "an overlay"])
+def test_owners_through_a_layer(root, source, opts):
+    spec = f"--mount=type=bind,src={source},dst=/m,idmap,{opts[0]}"
+    assert inside(root, [spec, *opts[1:]], OWNERS + "; touch /m/x; true").splitlines() == \
+        ["0 0", "5 5", f"{NOBODY} {NOBODY}"]
+    assert sorted(os.listdir(source)) == ["0", "5", "70000", "sub"]
+
+
 # -- what is refused ---------------------------------------------------------------------------
 
 def test_without_a_user_namespace(bbox, source, unchanged_host):
@@ -234,12 +243,12 @@ def test_twenty_with_twenty_descriptors(root, twenty, how):
 def test_two_hundred_with_twenty_descriptors(bbox, twenty, name):
     caller = Caller(name)
     caller.own(bbox, twenty)
-    opts = [f"--volume={twenty}/{i % 20}:/m/{i}" for i in range(200)]
+    opts = ["--tmpfs=/m", *(f"--volume={twenty}/{i % 20}:/m/{i}" for i in range(200))]
     out = caller.inside(bbox, opts, "cat /m/0/which /m/119/which /m/199/which; ls /m | wc -l", preexec_fn=few(20))
     assert out.split() == ["0", "19", "19", "200"]
 
 
 def test_two_thousand_with_a_thousand_descriptors(bbox, twenty):
-    opts = [f"--volume={twenty}/{i % 20}:/m/{i}" for i in range(2000)]
+    opts = ["--tmpfs=/m", *(f"--volume={twenty}/{i % 20}:/m/{i}" for i in range(2000))]
     out = Caller("root").inside(bbox, opts, "cat /m/1999/which; ls /m | wc -l", preexec_fn=few(1024))
     assert out.split() == ["19", "2000"]

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from bundles import bundle  # noqa: F401: a fixture
-from conftest import INROOT, need_root, need_userns, private_mounts, read_line
+from bundles import bundle, own_maps  # noqa: F401: a fixture
+from conftest import INROOT, need_root, need_userns, ordinary, private_mounts, read_line, run
 from denying import way  # noqa: F401: a fixture
 from mountcalls import mount, propagate
 from mounting import Caller, host_mounts, parse
@@ -109,6 +109,26 @@ def test_what_mountinfo_says(bundle, scratch, rootfs, way):  # noqa: F811
         own = parse(proc.stdout)["/"].propagation
         assert [*own] == {"shared": ["shared"], "slave": ["master"], "unbindable": ["unbindable"]}.get(
             (rootfs or "").removeprefix("r"), [])
+        assert host_mounts().keys() == host.before
+    check()
+
+
+@need_userns
+@pytest.mark.parametrize("rootfs", WORDS)
+def test_what_mountinfo_says_in_a_user_namespace(bundle, scratch, rootfs, way):  # noqa: F811
+    """Nothing in there can be the host's peer, whatever the words say."""
+    @private_mounts
+    def check():
+        mount(bundle.path, bundle.path, None, "bind", "rec")
+        host = Host(scratch)
+        prepare(bundle, host, rootfs)
+        del bundle.process["capabilities"]
+        bundle.linux.update(own_maps(), namespaces=[{"type": t} for t in ("mount", "pid", "user")])
+        run("chown", "-Rh", "1000:1000", bundle.root)
+        proc = bundle.inroot("/bin/cat", "/proc/self/mountinfo", **ordinary(), **way)
+        assert proc.returncode == 0, proc.stderr
+        assert seen(proc.stdout, host) == {f"{letter}-{name_of(word)}": of_mount(letter, word, rootfs, False)
+                                           for letter in "spt" for word in WORDS}
         assert host_mounts().keys() == host.before
     check()
 
