@@ -297,8 +297,12 @@ int legacy_mount(struct enter *e, const char *type, const char *source, const ch
     unsigned long flags = flags_of(set & ~(uint64_t)ATTR_RDONLY) | take_flags(&data);
     if (data != NULL && strlen(data) >= 4095)
         return err_because("mount", name, E2BIG, "more than 4094 bytes of options");
-    if (mount(source != NULL ? source : type, "/", type, flags, data) != 0)
-        return err_at("mount", name);
+    if (mount(source != NULL ? source : type, "/", type, flags, data) != 0) {
+        error = err_at("mount", name);
+        if (error == -EINVAL && data != NULL && *data != '\0') // which of them, only the newer calls can tell
+            err_hint2("the kernel does not take its options: ", data);
+        return error;
+    }
     struct stage s = {-1, -1};
     AUTO_CLOSE int top = open_top(name);
     error = top < 0 ? top : change(top, set & ATTR_RDONLY, 0, name);

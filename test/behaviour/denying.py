@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import platform
+import re
 import struct
 
 import pytest
@@ -45,3 +46,13 @@ def way(request):
     if platform.machine() not in ("x86_64", "aarch64"):
         pytest.skip("needs the numbers of this architecture's calls")
     return {"preexec_fn": deny(getattr(errno, request.param))}
+
+
+# What has no older way: mapped ids, overlays and what is made up on them, mounts by descriptor alone, more options than
+# mount(2) takes, the procfs of others.
+REFUSALS = re.compile(r'newer mount calls|fsopen "(tmpfs|overlay)"|mapped ids take|takes fsopen\(2\)|needs no path|'
+                      r"more than 4094 bytes of options")
+
+
+def is_refusal(stderr):
+    return bool(REFUSALS.search(stderr if isinstance(stderr, str) else (stderr or b"").decode(errors="replace")))

@@ -66,6 +66,11 @@ def look(top):
     return found
 
 
+def without_times(top):
+    """For what is exchanged itself: that changes the times of directories."""
+    return {path: (*seen[:3], *seen[4:]) for path, seen in look(top).items()}
+
+
 # -- scenes ------------------------------------------------------------------------------------
 
 class Scene:
@@ -172,6 +177,17 @@ def sources(scene):
     scene.bind("/a/f", "ro,nosuid", source="f", also=(spares[1], scene.canary / "f"))
 
 
+def layers(scene):
+    """Mount points are made up on private layers, and writes thrown away: neither reaches ROOT or a source."""
+    scene.link("a/d", scene.canary / "d")
+    scene.pairs.append((scene.source / "d/sub", fill(scene.scratch / "other", "other\n")))
+    scene.opts.append("--ro")
+    scene.new("tmpfs", "/a/d/none/at/all")
+    scene.bind("/none/deeper")
+    scene.bind("/a/d/none/file", source="f")
+    scene.opts.append(f"--mount=type=bind,src={scene.source / 'd'},dst=/data,overlay")
+
+
 def kinds(scene):
     """A source that is a file, then a directory; a target likewise."""
     scene.pairs = [(scene.source / "d", scene.source / "f"), (scene.root / "a/d", scene.root / "a/f")]
@@ -203,7 +219,7 @@ def config(scene):
     scene.hard = True  # a /dev that is a link is refused
 
 
-SCENES = [config, targets_absolute, targets_climbing, parents, missing, moved, confused, twice, sources, kinds]
+SCENES = [config, targets_absolute, targets_climbing, parents, missing, moved, confused, twice, sources, layers, kinds]
 
 
 # -- one start ---------------------------------------------------------------------------------
@@ -337,7 +353,10 @@ def prepare(bbox, scratch, who, name):
 
 @pytest.mark.parametrize("name", SCENES, ids=lambda s: s.__name__)
 def test_exchanges_during_starts(places, payloads, who, way, say, name):  # noqa: F811
+    if way and name is layers:
+        pytest.skip("layers take the newer calls")
     scene = prepare(*places, who, name)
+    kept = without_times(scene.root), without_times(scene.source)
     host, canary, devices = pathlib.Path("/proc/self/mountinfo").read_text(), look(scene.canary), os.listdir("/dev")
     count = collections.Counter()
     with exchanged(scene, payloads, who) as counter:
@@ -351,6 +370,7 @@ def test_exchanges_during_starts(places, payloads, who, way, say, name):  # noqa
             assert look(scene.canary) == canary
             assert pathlib.Path("/proc/self/mountinfo").read_text() == host
     assert os.listdir("/dev") == devices
+    assert name is not layers or kept == (without_times(scene.root), without_times(scene.source))
     assert count["swaps"] >= SWAPS, count
     if not way and not scene.hard:
         assert count[0] > 0, (count, err)
