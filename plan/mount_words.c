@@ -21,13 +21,13 @@ enum kind {
 
 static const struct row {
     const char *word;
-    enum kind kind;
     uint64_t bits, field;
     size_t member;
+    enum kind kind;
     bool on;
 } rows[] = {
 #define BOTH(word, recursive, bits, field) \
-    {word, ATTRIBUTE, bits, field, 0, false}, {recursive, RECURSIVE, bits, field, 0, false}
+    {word, bits, field, 0, ATTRIBUTE, false}, {recursive, bits, field, 0, RECURSIVE, false}
     BOTH("ro", "rro", ATTR_RDONLY, ATTR_RDONLY),
     BOTH("rw", "rrw", 0, ATTR_RDONLY),
     BOTH("nosuid", "rnosuid", ATTR_NOSUID, ATTR_NOSUID),
@@ -48,34 +48,34 @@ static const struct row {
     BOTH("norelatime", "rnorelatime", 0, ATTR_ATIME),
     BOTH("nostrictatime", "rnostrictatime", 0, ATTR_ATIME),
 #undef BOTH
-    {"private", PROPAGATION, MS_PRIVATE, 0, 0, false},
-    {"rprivate", PROPAGATION, MS_PRIVATE, 0, 0, true},
-    {"slave", PROPAGATION, MS_SLAVE, 0, 0, false},
-    {"rslave", PROPAGATION, MS_SLAVE, 0, 0, true},
-    {"shared", PROPAGATION, MS_SHARED, 0, 0, false},
-    {"rshared", PROPAGATION, MS_SHARED, 0, 0, true},
-    {"unbindable", PROPAGATION, MS_UNBINDABLE, 0, 0, false},
-    {"runbindable", PROPAGATION, MS_UNBINDABLE, 0, 0, true},
-    {"bind", BIND, 0, 0, 0, false},
-    {"rbind", BIND, 0, 0, 0, true},
-    {"remount", FLAG, 0, 0, MEMBER(remount), true},
-    {"sync", FLAG, 0, 0, MEMBER(synchronous), true},
-    {"async", FLAG, 0, 0, MEMBER(synchronous), false},
-    {"dirsync", FLAG, 0, 0, MEMBER(dirsync), true},
-    {"lazytime", FLAG, 0, 0, MEMBER(lazytime), true},
-    {"nolazytime", FLAG, 0, 0, MEMBER(lazytime), false},
-    {"mand", FLAG, 0, 0, MEMBER(mandatory), true},
-    {"nomand", FLAG, 0, 0, MEMBER(mandatory), false},
-    {"tmpcopyup", FLAG, 0, 0, MEMBER(copy_up), true},
-    {"notmpcopyup", FLAG, 0, 0, MEMBER(copy_up), false},
-    {"overlay", FLAG, 0, 0, MEMBER(overlay), true},
-    {"idmap", FLAG, 0, 0, MEMBER(idmap), true},
-    {"ridmap", FLAG, 0, 0, MEMBER(idmap_all), true},
-    {"defaults", NOTHING, 0, 0, 0, false},
-    {"loud", NOTHING, 0, 0, 0, false}, // what the kernel's log gets
-    {"silent", NOTHING, 0, 0, 0, false},
-    {"noiversion", NOTHING, 0, 0, 0, false},
-    {"iversion", IVERSION, 0, 0, 0, false},
+    {"private", MS_PRIVATE, 0, 0, PROPAGATION, false},
+    {"rprivate", MS_PRIVATE, 0, 0, PROPAGATION, true},
+    {"slave", MS_SLAVE, 0, 0, PROPAGATION, false},
+    {"rslave", MS_SLAVE, 0, 0, PROPAGATION, true},
+    {"shared", MS_SHARED, 0, 0, PROPAGATION, false},
+    {"rshared", MS_SHARED, 0, 0, PROPAGATION, true},
+    {"unbindable", MS_UNBINDABLE, 0, 0, PROPAGATION, false},
+    {"runbindable", MS_UNBINDABLE, 0, 0, PROPAGATION, true},
+    {"bind", 0, 0, 0, BIND, false},
+    {"rbind", 0, 0, 0, BIND, true},
+    {"remount", 0, 0, MEMBER(remount), FLAG, true},
+    {"sync", 0, 0, MEMBER(synchronous), FLAG, true},
+    {"async", 0, 0, MEMBER(synchronous), FLAG, false},
+    {"dirsync", 0, 0, MEMBER(dirsync), FLAG, true},
+    {"lazytime", 0, 0, MEMBER(lazytime), FLAG, true},
+    {"nolazytime", 0, 0, MEMBER(lazytime), FLAG, false},
+    {"mand", 0, 0, MEMBER(mandatory), FLAG, true},
+    {"nomand", 0, 0, MEMBER(mandatory), FLAG, false},
+    {"tmpcopyup", 0, 0, MEMBER(copy_up), FLAG, true},
+    {"notmpcopyup", 0, 0, MEMBER(copy_up), FLAG, false},
+    {"overlay", 0, 0, MEMBER(overlay), FLAG, true},
+    {"idmap", 0, 0, MEMBER(idmap), FLAG, true},
+    {"ridmap", 0, 0, MEMBER(idmap_all), FLAG, true},
+    {"defaults", 0, 0, 0, NOTHING, false},
+    {"loud", 0, 0, 0, NOTHING, false}, // what the kernel's log gets
+    {"silent", 0, 0, 0, NOTHING, false},
+    {"noiversion", 0, 0, 0, NOTHING, false},
+    {"iversion", 0, 0, 0, IVERSION, false},
 };
 
 static const struct row *find(const char *word, size_t n)
@@ -160,7 +160,8 @@ static const char *remount_conflict(const struct plan_mount *m)
 {
     if (m->data != NULL || has_file_system_flags(m))
         return "remount changes attributes of the mount, not of its file system";
-    return m->copy_up || m->overlay || m->idmap ? "tmpcopyup, overlay and idmap are of a new mount, not of remount" : NULL;
+    bool of_new = m->copy_up || m->overlay || m->idmap;
+    return of_new ? "tmpcopyup, overlay and idmap are of a new mount, not of remount" : NULL;
 }
 
 static const char *bind_conflict(const struct plan_mount *m)
@@ -189,7 +190,8 @@ static const char *new_conflict(const struct plan_mount *m)
 
 const char *mount_words_conflict(const struct plan_mount *m)
 {
-    static const uint64_t fields[] = {ATTR_NOSUID, ATTR_NODEV, ATTR_NOEXEC, ATTR_NODIRATIME, ATTR_NOSYMFOLLOW, ATTR_ATIME};
+    static const uint64_t fields[] = {ATTR_NOSUID,      ATTR_NODEV,       ATTR_NOEXEC,
+                                      ATTR_NODIRATIME, ATTR_NOSYMFOLLOW, ATTR_ATIME};
     if (contradicts(m, ATTR_RDONLY))
         return (m->set & ATTR_RDONLY) != 0 ? "ro and rrw exclude each other" : "rw and rro exclude each other";
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {

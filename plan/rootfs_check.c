@@ -122,8 +122,11 @@ static int add_defaults(struct plan *p)
             continue;
         all[count] = d->mount;
         const char *data = d->mount.type == MOUNT_DEVPTS && !tty ? DEVPTS_DATA : d->mount.data;
-        if (data != NULL && (all[count].data = strdup(data)) == NULL)
-            return err_at("malloc", "--default-mounts");
+        if (data != NULL && (all[count].data = strdup(data)) == NULL) {
+            int error = err_at("malloc", "--default-mounts");
+            free(all);
+            return error;
+        }
         count++;
     }
     if (r->mount_count > 0)

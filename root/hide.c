@@ -23,15 +23,6 @@ static int open_hidden(const struct enter *e, const char *path)
     return fd >= 0 || fd == -ENOENT ? fd : err_no("open", path, -fd);
 }
 
-// What covers the root itself is not seen below its descriptor. 1 or 0; -errno, recorded.
-static int is_root(const struct enter *e, int fd, const char *path)
-{
-    struct stat a, b;
-    if (fstat(fd, &a) != 0 || fstat(e->tree, &b) != 0)
-        return err_at("fstat", path);
-    return a.st_dev == b.st_dev && a.st_ino == b.st_ino && mount_id(fd) == mount_id(e->tree);
-}
-
 int hide_read_only(struct enter *e, const char *path)
 {
     // Flags are added, none is taken away: what is nosuid, nodev or noexec there stays that.
@@ -40,7 +31,7 @@ int hide_read_only(struct enter *e, const char *path)
     AUTO_CLOSE int place = open_hidden(e, path);
     if (place < 0)
         return place == -ENOENT ? 0 : place;
-    int root = is_root(e, place, path);
+    int root = rootfs_is_root(e, place, path);
     if (root != 0)
         return root < 0 ? root : rootfs_set(e, e->tree, &how, path);
     AUTO_CLOSE int mount = rootfs_bind(e, place, place, &how, path);
@@ -89,7 +80,7 @@ static int mask(struct enter *e, struct masks *m, const char *path)
     AUTO_CLOSE int place = open_hidden(e, path);
     if (place < 0)
         return place == -ENOENT ? 0 : place;
-    int root = is_root(e, place, path);
+    int root = rootfs_is_root(e, place, path);
     if (root != 0)
         return root < 0 ? root : err_because("mask", path, EINVAL, "it is the root itself");
     if (fstat(place, &st) != 0)

@@ -28,43 +28,6 @@
 const char *const plan_mount_types[] = {"bind",   "tmpfs",  "proc",    "sysfs",   "devpts",
                                         "mqueue", "cgroup", "cgroup2", "overlay", "devtmpfs", NULL};
 
-// -- what becomes read-only last ---------------------------------------------------------------
-
-static int *late; // roots of mounts
-static unsigned late_count, late_room;
-
-int rootfs_set_read_only_later(struct enter *e, int fd)
-{
-    (void)e;
-    if (fd < 0)
-        return fd;
-    if (late_count == late_room) {
-        unsigned room = late_room == 0 ? 16 : 2 * late_room;
-        int *bigger = reallocarray(late, room, sizeof(*late));
-        if (bigger == NULL) {
-            close(fd);
-            return err_at("reallocarray", "mounts");
-        }
-        late = bigger;
-        late_room = room;
-    }
-    late[late_count++] = fd;
-    return 0;
-}
-
-int rootfs_finish(struct enter *e)
-{
-    static const struct rootfs_how how = {.set = ATTR_RDONLY};
-    int error = 0;
-    for (unsigned i = 0; i < late_count && error == 0; i++)
-        error = rootfs_set(e, late[i], &how, "a mount that is to be read-only");
-    while (late_count > 0)
-        close(late[--late_count]);
-    if (error == 0 && fchdir(e->tree) != 0)
-        return err_at("fchdir", e->plan->root);
-    return error;
-}
-
 // -- binds -------------------------------------------------------------------------------------
 
 // overlayfs can't be laid over a file. A copy of it in a tmpfs is bound instead; the tmpfs is visible nowhere.
@@ -93,13 +56,19 @@ static int bind_copy(struct enter *e, const struct plan_mount *m, int source, in
     return 0;
 }
 
-static int attach_source(struct enter *e, const struct plan_mount *m, int source, bool detached, int target)
+static int attach_source(struct enter *e, const struct plan_mount *m, int source, bool detached, bool inside, int target)
 {
     if (m->overlay && !mount_has_new_calls())
         return err_because("overlay", m->target, ENOSYS, "of a directory it takes the newer mount calls (Linux 5.12)");
     struct rootfs_how how = source_how(e->plan, m);
     int mount = detached ? rootfs_attach(e, source, target, m->target) : rootfs_bind(e, source, target, &how, m->target);
     AUTO_CLOSE int bound = detached ? -1 : mount;
+    if (mount >= 0 && inside) {
+        bool writable = (how.clear & ATTR_RDONLY) != 0, all = (how.clear_all & ATTR_RDONLY) != 0;
+        int error = all ? 0 : rootfs_follow_read_only(e, source, bound, !writable, how.recursive);
+        if (error < 0)
+            return error;
+    }
     if (mount < 0 || !m->overlay)
         return mount < 0 ? mount : 0;
     AUTO_CLOSE int layer = layer_cover_by_tmpfs(detached ? source : bound, m->target, LAYER_READ_ONLY);
@@ -125,8 +94,9 @@ static int bind(struct enter *e, unsigned i)
     int error = target < 0 ? target : procguard_check(e, m, target, plain, source);
     if (error < 0)
         return error;
+    bool inside = e->sources[i].kind == SOURCE_INSIDE;
     return m->overlay && !S_ISDIR(st.st_mode) ? bind_copy(e, m, source, target)
-                                              : attach_source(e, m, source, detached, target);
+                                              : attach_source(e, m, source, detached, inside, target);
 }
 
 // -- new file systems --------------------------------------------------------------------------
@@ -275,10 +245,13 @@ static int change_mount(struct enter *e, const struct plan_mount *m)
     how.recursive = true;
     how.propagation = m->propagation;
     AUTO_CLOSE int fd = rootfs_open(e, m->target);
-    int error = fd < 0 ? err_no("open", m->target, -fd) : rootfs_set(e, fd, &how, m->target);
-    if (fd >= 0 && error == -EINVAL)
-        return err_because("remount", m->target, EINVAL, "nothing is mounted there");
-    return error;
+    if (fd < 0)
+        return err_no("open", m->target, -fd);
+    int root = rootfs_is_root(e, fd, m->target); // a link of the image's can lead there
+    if (root != 0)
+        return root < 0 ? root : err_because("remount", m->target, EBUSY, "it is the root itself: --ro says what that is");
+    int error = rootfs_set(e, fd, &how, m->target);
+    return error == -EINVAL ? err_because("remount", m->target, EINVAL, "nothing is mounted there") : error;
 }
 
 // -- /tmp --------------------------------------------------------------------------------------
@@ -328,8 +301,13 @@ static int make_workdir(struct enter *e)
     const char *dir = e->plan->workdir;
     if (!e->plan->rootfs.make_workdir || dir == NULL)
         return 0;
-    AUTO_CLOSE int fd = rootfs_make(e, dir, true);
-    return fd < 0 ? fd : 0;
+    if (e->tree >= 0) {
+        AUTO_CLOSE int made = rootfs_make(e, dir, true);
+        return made < 0 ? made : 0;
+    }
+    // A root that is entered by chroot, or joined as it is: nothing is laid over that.
+    AUTO_CLOSE int fd = path_make(e->root, dir, true, NULL);
+    return fd < 0 ? err_no("mkdir", dir, -fd) : 0;
 }
 
 int rootfs_mount_all(struct enter *e)
@@ -349,7 +327,7 @@ int rootfs_mount_all(struct enter *e)
         error = mount_tmp(e);
     if (error == 0)
         error = make_workdir(e);
-    if (error == 0 && fchdir(e->tree) != 0)
+    if (error == 0 && e->tree >= 0 && fchdir(e->tree) != 0)
         error = err_at("fchdir", e->plan->root);
     return error;
 }

@@ -47,11 +47,12 @@ static bool is_kernels(int directory)
            fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC;
 }
 
-static bool is_tree(const struct enter *e, int directory)
+int rootfs_is_root(const struct enter *e, int fd, const char *path)
 {
     struct stat a, b;
-    return fstat(directory, &a) == 0 && fstat(e->tree, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino &&
-           mount_id(directory) == mount_id(e->tree);
+    if (fstat(fd, &a) != 0 || fstat(e->tree, &b) != 0)
+        return err_at("fstat", path);
+    return a.st_dev == b.st_dev && a.st_ino == b.st_ino && mount_id(fd) == mount_id(e->tree);
 }
 
 // An overlay over `directory`, which is on a mount that can't be written; it becomes read-only as that is.
@@ -62,10 +63,15 @@ static int lay_over(struct enter *e, int directory, const char *path)
         err_hint("to lay a private layer over it takes the newer mount calls (Linux 5.12), which are missing here");
         return error;
     }
-    bool is_root = is_tree(e, directory);
+    int is_root = rootfs_is_root(e, directory, path);
+    if (is_root < 0)
+        return is_root;
     AUTO_CLOSE int overlay = layer_cover_by_tmpfs(directory, path, LAYER_AS_THEY_ARE);
     if (overlay < 0)
         return overlay;
+    int error = rootfs_follow_read_only(e, directory, overlay, false, true);
+    if (error < 0)
+        return error;
     if (is_root) { // what is opened below a descriptor is not seen through what covers that
         close(e->tree);
         e->tree = fcntl(overlay, F_DUPFD_CLOEXEC, 3);
@@ -85,7 +91,9 @@ int rootfs_make(struct enter *e, const char *path, bool directory)
     fd = path_make(e->tree, path, directory, &deepest);
     if (fd >= 0)
         return fd;
-    if (deepest < 0 || !gives_way(fd) || is_kernels(deepest))
+    if (deepest >= 0 && gives_way(fd) && is_kernels(deepest))
+        return err_because("mkdir", path, -fd, "it would lie in a file system of the kernel's, which takes no mount points");
+    if (deepest < 0 || !gives_way(fd))
         return err_no("mkdir", path, -fd);
     int error = lay_over(e, deepest, path);
     if (error < 0)

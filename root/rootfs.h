@@ -34,6 +34,9 @@ int rootfs_make(struct enter *e, const char *path, bool directory);
 // Opens the place of a mount, where there is one: *plain says that no link leads to it. -errno, not recorded.
 int rootfs_find(const struct enter *e, const char *path, bool *plain);
 
+// Whether `fd` is the root itself: what covers that is not seen below its descriptor. 1 or 0; -errno, recorded.
+int rootfs_is_root(const struct enter *e, int fd, const char *path);
+
 // -- mounts (root/mounting.c) ------------------------------------------------------------------
 
 struct rootfs_how {
@@ -66,8 +69,12 @@ int rootfs_refuse(int source, int target, const char *call, const char *name);
 // Sets attributes and propagation of the mount whose root `fd` is.
 int rootfs_set(struct enter *e, int fd, const struct rootfs_how *how, const char *name);
 
-// Becomes read-only in rootfs_finish(): the ownership of `fd`, a mount's root, passes.
+// Becomes read-only in rootfs_finish() (root/late.c): the ownership of `fd`, a mount's root, passes.
 int rootfs_set_read_only_later(struct enter *e, int fd);
+
+// What was mounted at and below `from` is seen at `to` too, as a clone: where the mount becomes read-only later, so
+// does the clone. `itself`: of the mount that `from` is on; `below`: of those below it.
+int rootfs_follow_read_only(struct enter *e, int from, int to, bool itself, bool below);
 
 // A file of the host, opened in this mount namespace as O_PATH: a device node of exactly that type and number.
 int rootfs_host_device(const char *path, mode_t type, unsigned major, unsigned minor);

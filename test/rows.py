@@ -15,7 +15,8 @@ import xml.etree.ElementTree as ElementTree
 
 TEST = pathlib.Path(__file__).resolve().parent
 # Why a row has no test.
-WORDS = {"go artefact", "parent's duty", "planned with the view", "layer", "child root", "removed upstream", "cannot happen"}
+WORDS = {"go artefact", "parent's duty", "planned with the view", "layer", "child root", "removed upstream",
+         "cannot happen"}
 Row = collections.namedtuple("Row", "name says tests word reason")
 
 
@@ -37,8 +38,9 @@ def results(logs):
     for path in sorted(logs.glob("*.xml")):
         for case in ElementTree.parse(path).iter("testcase"):
             skipped = [s.get("message", "") for s in case.iter("skipped")]
-            name = f"test/{case.get('classname').partition('test.')[2].replace('.', '/')}.py::{case.get('name').partition('[')[0]}"
-            found[path.stem][name].update(skipped or ["ran"])
+            file = case.get("classname").partition("test.")[2].replace(".", "/")
+            name = case.get("name").partition("[")[0]
+            found[path.stem][f"test/{file}.py::{name}"].update(skipped or ["ran"])
     program, log = "", logs / "unit.log"
     for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else ():
         if line.startswith("== "):
@@ -51,9 +53,11 @@ def results(logs):
 def counts(rows):
     words = collections.Counter(row.word for row in rows if row.word)
     tests = {test for row in rows for test in row.tests}
-    lines = [f"{len(rows)} rows of the root file system: {sum(bool(r.tests) for r in rows)} shown by {len(tests)} tests, "
-             f"{sum(words.values())} do not apply"]
-    return lines + [f"  {count} × {word}: {' '.join(r.name for r in rows if r.word == word)}" for word, count in sorted(words.items())]
+    shown = sum(bool(row.tests) for row in rows)
+    lines = [f"{len(rows)} rows of the root file system: {shown} shown by {len(tests)} tests, {len(rows) - shown} do not apply"]
+    for word, count in sorted(words.items()):
+        lines.append(f"  {count} × {word}: {' '.join(row.name for row in rows if row.word == word)}")
+    return lines
 
 
 def main(logs):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""--default-mounts: what comes with it and what a given mount does to that, /tmp, and user namespaces that others made,
-where no group tty may be mapped."""
+"""--default-mounts: what comes with it and what a given mount does to that, /tmp, and user namespaces that others
+made, where no group tty may be mapped."""
 import pytest
 
 from conftest import (ROOT_CALLER, assert_fails, exec_in, give, host_state, inroot, need_root, need_tool, need_userns,
@@ -93,8 +93,10 @@ def test_mounts_in_the_defaults(bbox, who, way):  # noqa: F811
 
 
 GIVEN = [("/proc/", "--mount=type=proc,dst=/proc/,ro", "proc"), ("/proc", "--mount=type=proc,dst=//proc/.,ro", "proc"),
-         ("/sys", "--mount=type=tmpfs,dst=//sys/.,ro", "tmpfs"), ("/dev", "--mount=type=tmpfs,dst=/etc/../dev/,ro", "tmpfs"),
-         ("/dev/shm", "--mount=type=tmpfs,dst=/dev//shm,ro", "tmpfs"), ("/dev/pts", "--mount=type=tmpfs,dst=/dev/pts/,ro", "tmpfs")]
+         ("/sys", "--mount=type=tmpfs,dst=//sys/.,ro", "tmpfs"),
+         ("/dev", "--mount=type=tmpfs,dst=/etc/../dev/,ro", "tmpfs"),
+         ("/dev/shm", "--mount=type=tmpfs,dst=/dev//shm,ro", "tmpfs"),
+         ("/dev/pts", "--mount=type=tmpfs,dst=/dev/pts/,ro", "tmpfs")]
 
 
 @pytest.mark.parametrize("place,option,kind", GIVEN)
@@ -103,12 +105,8 @@ def test_a_given_mount_stands_in_place_of_the_default(bbox, who, place, option, 
     (bbox / "sys").mkdir()
     who.own(bbox)
     place = place.rstrip("/")
-    if kind == "proc":
-        opts = ["--default-mounts", "--unshare=pid,net", "--mask=none", "--ro-path=none", option]
-        lines = who.inside(bbox, opts, "cat /proc/self/mountinfo")
-    else:
-        opts = ["--default-mounts", "--unshare=pid,net", option]
-        lines = who.inside(bbox, opts, "cat /proc/self/mountinfo")
+    opts = [*DEFAULTS, "--unshare=net", "--mask=none", "--ro-path=none", option]
+    lines = who.inside(bbox, opts, "cat /proc/self/mountinfo")
     found = [line.split() for line in lines.splitlines() if line.split()[4] == place]
     assert len(found) == 1, lines
     assert found[0][found[0].index("-") + 1] == kind and "ro" in found[0][5].split(",")
@@ -118,7 +116,8 @@ def test_a_given_mount_stands_in_place_of_the_default(bbox, who, place, option, 
 
 TMP = {  # what is in ROOT -> whether a tmpfs is mounted
     "empty": (lambda tmp: None, True), "absent": (lambda tmp: tmp.rmdir(), True),
-    "a file in it": (lambda tmp: (tmp / "x").write_text("x"), False), "a hidden one": (lambda tmp: (tmp / ".x").mkdir(), False),
+    "a file in it": (lambda tmp: (tmp / "x").write_text("x"), False),
+    "a hidden one": (lambda tmp: (tmp / ".x").mkdir(), False),
     "a file": (lambda tmp: (tmp.rmdir(), tmp.write_text("x")), False),
     "a link": (lambda tmp: (tmp.rmdir(), tmp.symlink_to("mnt")), True),
     "a link to what is not empty": (lambda tmp: (tmp.rmdir(), tmp.symlink_to("etc")), False),

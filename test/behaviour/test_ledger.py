@@ -6,7 +6,6 @@ then gets.
 """
 import ast
 import ctypes
-import json
 import os
 import pty
 import subprocess
@@ -14,7 +13,7 @@ import subprocess
 import pytest
 
 from bundles import bundle  # noqa: F401: a fixture
-from conftest import (INROOT, REPO, SANITIZED, assert_fails, exec_in, host_state, inroot, need_root, private_mounts, words)
+from conftest import (INROOT, REPO, SANITIZED, assert_fails, exec_in, host_state, inroot, need_root, need_tool, words)
 from many_runs import say  # noqa: F401: a fixture
 from mountcalls import mount, opened
 from mounting import Mount
@@ -25,39 +24,52 @@ pytestmark = need_root
 
 # id -> its tests here, or why there is none
 CVES = {
-    "CVE-2018-15664": ["test_ledger::test_unpacking_stays_inside", "test_unpack_races::test_swaps_during_extraction",
+    "CVE-2018-15664": ["test_ledger::test_unpacking_stays_inside",
+                       "test_unpack_races::test_swaps_during_extraction",
                        "test_unpack_lessons::test_no_link_leads_out_of_the_root"],
-    "CVE-2019-5736": ["test_escape::test_executable_of_the_helper", "test_escape::test_executable_of_the_helper_in_an_own_pid_namespace"],
-    "CVE-2019-10152": ["test_ledger::test_unpacking_stays_inside", "test_unpack_lessons::test_the_directory_is_a_boundary"],
-    "CVE-2019-18466": ["test_ledger::test_unpacking_stays_inside", "test_unpack_lessons::test_the_directory_is_a_boundary"],
+    "CVE-2019-5736": ["test_escape::test_executable_of_the_helper",
+                      "test_escape::test_executable_of_the_helper_in_an_own_pid_namespace"],
+    "CVE-2019-10152": ["test_ledger::test_unpacking_stays_inside",
+                       "test_unpack_lessons::test_the_directory_is_a_boundary"],
+    "CVE-2019-18466": ["test_ledger::test_unpacking_stays_inside",
+                       "test_unpack_lessons::test_the_directory_is_a_boundary"],
     "CVE-2019-14271": ["test_build::test_file", "test_build::test_what_is_not_linked"],
-    "CVE-2019-16884": ["test_ledger::test_a_volume_over_proc", "test_ledger::test_an_overlay_that_calls_itself_proc",
+    "CVE-2019-16884": ["test_ledger::test_a_volume_over_proc",
+                       "test_ledger::test_an_overlay_that_calls_itself_proc",
                        "test_mount_guards::test_only_a_procfs_on_proc", "test_mount_guards::test_nothing_below_proc"],
-    "CVE-2019-19921": ["test_ledger::test_a_proc_that_leads_to_a_volume", "test_ledger::test_exchanged_at_each_call",
+    "CVE-2019-19921": ["test_ledger::test_a_proc_that_leads_to_a_volume",
+                       "test_ledger::test_exchanged_at_each_call",
                        "test_mount_guards::test_a_link_is_no_place"],
-    "CVE-2021-30465": ["test_ledger::test_exchanged_at_each_call", "test_mount_swaps::test_exchanges_during_starts"],
+    "CVE-2021-30465": ["test_ledger::test_exchanged_at_each_call",
+                       "test_mount_swaps::test_exchanges_during_starts"],
     "CVE-2023-25809": ["test_mount_cgroup::test_cve_2023_25809_read_only_is_read_only",
                        "test_mount_cgroup::test_nothing_on_the_host_is_a_read_only_nothing"],
-    "CVE-2023-27561": ["test_ledger::test_a_proc_that_leads_to_a_volume", "test_mount_guards::test_a_link_is_no_place"],
+    "CVE-2023-27561": ["test_ledger::test_a_proc_that_leads_to_a_volume",
+                       "test_mount_guards::test_a_link_is_no_place"],
     "CVE-2023-28642": ["test_ledger::test_a_proc_that_leads_to_a_volume",
                        "test_mount_guards::test_a_link_is_no_place_for_a_config_either"],
-    "CVE-2024-21626": ["test_ledger::test_a_directory_that_was_left_open", "test_options::test_workdir_through_proc_is_refused",
+    "CVE-2024-21626": ["test_ledger::test_a_directory_that_was_left_open",
+                       "test_options::test_workdir_through_proc_is_refused",
                        "test_escape::test_only_standard_and_passed_descriptors"],
     "CVE-2024-45310": ["test_ledger::test_places_are_made_inside", "test_ledger::test_exchanged_at_each_call",
                        "test_mount_swaps::test_exchanges_during_starts"],
     "CVE-2025-31133": ["test_ledger::test_masks_by_what_the_image_calls_null",
                        "test_mount_hide::test_cve_2025_31133_a_link_of_the_images",
                        "test_mount_hide::test_cve_2025_31133_the_hosts_is_checked"],
-    "CVE-2025-52565": ["test_ledger::test_a_console_that_is_a_link", "test_mount_dev::test_cve_2025_52565_another_file_at_its_name"],
-    "CVE-2025-52881": ["test_ledger::test_a_sysctl_goes_to_the_kernel", "test_mount_hide::test_no_mask_through_a_magic_link"],
+    "CVE-2025-52565": ["test_ledger::test_a_console_that_is_a_link",
+                       "test_mount_dev::test_cve_2025_52565_another_file_at_its_name"],
+    "CVE-2025-52881": ["test_ledger::test_a_sysctl_goes_to_the_kernel",
+                       "test_mount_hide::test_no_mask_through_a_magic_link"],
     "CVE-2026-30892": ["test_odd_starts::test_number", "test_odd_starts::test_bad_root"],
     "CVE-2026-41579": ["test_ledger::test_a_dev_that_is_a_link", "test_mount_dev::test_cve_2026_41579_config",
                        "test_mount_dev::test_cve_2026_41579_dev_symlink_does_not_populate_outside_rootfs"],
     "CVE-2026-47766": ["test_ledger::test_a_dev_that_is_a_link", "test_mount_dev::test_config_ptmx"],
     "CVE-2026-41568": ["test_ledger::test_places_are_made_inside", "test_ledger::test_exchanged_at_each_call"],
-    "CVE-2026-42306": ["test_ledger::test_exchanged_at_each_call", "test_mount_swaps::test_exchanges_during_starts"],
-    "CVE-2026-41567": ["test_unpack_cage::test_program", "test_unpack_cage::test_decoder"],
-    "CVE-2026-55686": ["test_ledger::test_a_working_directory_behind_a_link", "test_config_parse::test_cwd_is_made_by_the_helper"],
+    "CVE-2026-42306": ["test_ledger::test_exchanged_at_each_call",
+                       "test_mount_swaps::test_exchanges_during_starts"],
+    "CVE-2026-41567": ["test_ledger::test_a_decompressor_of_the_images", "test_unpack_cage::test_program", "test_unpack_cage::test_decoder"],
+    "CVE-2026-55686": ["test_ledger::test_a_working_directory_behind_a_link",
+                       "test_config_parse::test_cwd_is_made_by_the_helper"],
 }
 # Those of the requirements, in their order.
 LEDGER = """CVE-2018-15664 CVE-2019-5736 CVE-2019-10152 CVE-2019-18466 CVE-2019-14271 CVE-2019-16884 CVE-2019-19921
@@ -92,7 +104,7 @@ def outside(scratch):
 
 @pytest.mark.parametrize("name,kind", [("proc", "proc"), ("sys", "sysfs")])
 def test_a_proc_that_leads_to_a_volume(bbox, outside, name, kind):
-    """CVE-2019-19921, 2023-27561, 2023-28642: then it is the volume's owner who says what is in it, and what is masked."""
+    """CVE-2019-19921, 2023-27561, 2023-28642: the volume's owner then says what is in it, and what is masked."""
     if (bbox / name).exists():
         (bbox / name).rmdir()
     (bbox / "vol").mkdir()
@@ -122,7 +134,8 @@ def test_a_volume_over_proc(bbox, outside):
             file.write("label")
         return True
     assert apart(seed) and (outside / "self/attr").read_text() == "label"
-    for opts in ([f"--volume={outside}:/proc"], ["--unshare=pid", "--mount=type=proc,dst=/proc", f"--volume={outside}:/proc"]):
+    volume = f"--volume={outside}:/proc"
+    for opts in ([volume], ["--unshare=pid", "--mount=type=proc,dst=/proc", volume]):
         assert_fails(exec_in(bbox, "/bin/echo", "RAN", opts=opts), 125, "only a procfs may be mounted on /proc")
 
 
@@ -169,8 +182,8 @@ def test_masks_by_what_the_image_calls_null(bbox, kind):
         mask("/etc/shadow")
         return read("/etc/shadow")
     assert jailed(bbox, seed) == ("inside\n" if kind == "link" else "secret\n")
-    proc = exec_in(bbox, "/bin/sh", "-c", "stat -c %t:%T /etc/shadow; cat /etc/shadow; echo x > /etc/shadow; cat /etc/inside",
-                   opts=["--mask=/etc/shadow"])
+    script = "stat -c %t:%T /etc/shadow; cat /etc/shadow; echo x > /etc/shadow; cat /etc/inside"
+    proc = exec_in(bbox, "/bin/sh", "-c", script, opts=["--mask=/etc/shadow"])
     assert proc.stdout == "1:3\ninside\n", proc
 
 
@@ -295,6 +308,24 @@ def test_unpacking_stays_inside(bbox, outside, scratch):
         assert digest(outside) == before, directory
 
 
+@need_tool("xz")
+def test_a_decompressor_of_the_images(bbox, scratch):
+    """CVE-2026-41567: xz was looked for when the root was entered."""
+    for name in ("usr/bin", "bin", "usr/local/bin"):
+        (bbox / name).mkdir(parents=True, exist_ok=True)
+        (bbox / name / "xz").write_text("#!/bin/sh\necho > /RAN\nexec cat\n")
+        (bbox / name / "xz").chmod(0o755)
+    (scratch / "new").write_text("new\n")
+    subprocess.run(["tar", "-C", scratch, "-cJf", scratch / "a.tar.xz", "new"], check=True)
+    with open(scratch / "a.tar.xz", "rb") as archive:
+        jailed(bbox, lambda: subprocess.run(["xz", "-dc"], stdin=archive, capture_output=True, check=True).returncode)
+    assert (bbox / "RAN").exists()
+    (bbox / "RAN").unlink()
+    proc = inroot("unpack", bbox, scratch / "a.tar.xz")
+    assert proc.returncode == 0 and (bbox / "new").read_text() == "new\n", proc
+    assert not (bbox / "RAN").exists()
+
+
 STEP = 41 if SANITIZED else 5
 
 
@@ -302,8 +333,8 @@ class Stopped:
     """A run of inroot as root, stopped at its N-th system-call stop."""
 
     def __init__(self, payloads, number, *command):
-        self.proc = subprocess.Popen(words([payloads["stop-at"], 0, number, *command]), text=True, stdin=subprocess.PIPE,
-                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.proc = subprocess.Popen(words([payloads["stop-at"], 0, number, *command]), text=True,
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.is_stopped = self.proc.stdout.readline().startswith("stopped")
 
     def finish(self):
@@ -336,8 +367,9 @@ def test_exchanged_at_each_call(bbox, outside, payloads, name):
             return any(line.split()[4] == str(lands) for line in file)
     assert apart(seed)
     before = digest(outside)
-    opts = ["--unshare=pid", "--mask=none", "--ro-path=none", "--mount=type=proc,dst=/proc", "--mount=type=proc,dst=/.look",
-            "--tmpfs=/a/d", "--tmpfs=/a/d/new/deep", f"--volume={outside}/f:/a/f", "--mask=/a/f"]
+    opts = ["--unshare=pid", "--mask=none", "--ro-path=none", "--mount=type=proc,dst=/proc",
+            "--mount=type=proc,dst=/.look", "--tmpfs=/a/d", "--tmpfs=/a/d/new/deep",
+            f"--volume={outside}/f:/a/f", "--mask=/a/f"]
     command = [INROOT, "exec", *opts, bbox, "/bin/cat", "/.look/self/mountinfo"]
     number, ran, refused = 1, 0, 0
     while (run := Stopped(payloads, number, *command)).is_stopped:

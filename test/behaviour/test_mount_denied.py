@@ -25,8 +25,7 @@ EACH = [(name,) for name in (*MOUNTING, "openat2")] + [tuple(denying.CALLS)]
 PROC = ["--unshare=pid", "--mount=type=proc,dst=/proc"]
 SEE = r"""
 cat /proc/self/mountinfo; echo --
-find / \( -path /proc -o -path /sys -o -path /bin -o -path /opt/proc \) -prune -o -print | sort | while read -r f; do
-    stat -c '%n %A %u:%g %s %t:%T' "$f"; done
+stat -c '%n %A %u:%g %s %t:%T' $(find / \( -path /proc -o -path /sys -o -path /bin -o -path /opt/proc \) -prune -o -print | sort)
 pwd; cat /mnt/file /mnt/sub/file /etc/inside
 for f in / /mnt /mnt/sub /etc /data /dev; do test -w $f && echo "$f can be written to"; done; true
 """

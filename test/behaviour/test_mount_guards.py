@@ -126,7 +126,8 @@ def test_the_hosts_procfs_may_be_bound(tree, way):  # noqa: F811
 # -- what may lie below ------------------------------------------------------------------------
 
 BELOW = ["/proc/sys", "/proc/sys/kernel", "/proc/self/attr", "/proc/self", "/proc/1/attr/exec", "/proc/sysrq-trigger",
-         "/proc/net/dev", "/proc/net", "/proc/bus", "/proc/./sys", "/proc//sys/", "/sys/../proc/sys", "/short", "/proc/new"]
+         "/proc/net/dev", "/proc/net", "/proc/bus", "/proc/./sys", "/proc//sys/", "/sys/../proc/sys", "/short",
+         "/proc/new"]
 
 
 @pytest.mark.parametrize("option", ["--tmpfs={}", "--volume={fake}/self:{}", "--volume={fake}/uptime:{}"])
@@ -170,7 +171,8 @@ def test_settings_that_show_the_machine(tree, way, fake, name):  # noqa: F811
 
 # -- what is neither ---------------------------------------------------------------------------
 
-OTHER = ["/procfs", "/procfs/sys", "/proc2", "/proc.d/self", "/sys/x", "/sysfiles", "/sysfiles/fs", "/dir/proc", "/dir/proc/sys"]
+OTHER = ["/procfs", "/procfs/sys", "/proc2", "/proc.d/self", "/sys/x", "/sysfiles", "/sysfiles/fs", "/dir/proc",
+         "/dir/proc/sys"]
 
 
 def test_names_that_only_look_like_it(tree, who, way):  # noqa: F811

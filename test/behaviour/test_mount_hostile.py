@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Images, sources and namespaces that lead a mount elsewhere."""
+import contextlib
 import json
 import os
 import resource
 
 import pytest
 
-from conftest import assert_fails, exec_in, inroot, need_root, need_tool, private_mounts, run
+from conftest import (ROOT_CALLER, assert_fails, exec_in, give, inroot, need_root, need_tool, need_userns, ordinary,
+                      private_mounts, run)
 from joining import OF_HOST, container
 
 
@@ -72,3 +74,61 @@ def test_sources_and_joined_namespaces(bbox, scratch, kinds, files):
                        preexec_fn=files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))))
     assert proc.returncode == 0, proc.stderr
     assert proc.stdout.split() == [str(i) for i in range(count)], proc.stdout
+
+
+READ_ONLY = {
+    "place missing": (["--mount=type=tmpfs,dst=/srv,ro", "--mount=type=tmpfs,dst=/missing/x"], ["/srv", "/"]),
+    "device file system": (["--mount=type=devtmpfs,dst=/dev,ro", "--mount=type=tmpfs,dst=/missing/x",
+                            "--mount=type=tmpfs,dst=/also/x"], ["/dev", "/"]),
+    "below a directory": (["--mount=type=tmpfs,dst=/etc/old,ro", "--mount=type=tmpfs,dst=/etc/missing/x",
+                           "--mount=type=tmpfs,dst=/missing"], ["/etc/old", "/etc", "/"]),
+    "bound": (["--mount=type=tmpfs,dst=/srv,ro", "--mount=type=bind,src={root}/srv,dst=/mnt"], ["/srv", "/mnt"]),
+    "bound with its parent": (["--mount=type=tmpfs,dst=/etc/old,ro", "--mount=type=bind,src={root}/etc,dst=/mnt"],
+                              ["/etc/old", "/mnt/old"]),
+}
+
+
+@pytest.mark.parametrize("scene", READ_ONLY)
+@pytest.mark.parametrize("who", [pytest.param({}, marks=need_root, id="root"),
+                                 pytest.param({"opts": ["--map-root-user"]}, marks=need_userns, id="user")])
+def test_read_only_for_good(bbox, scene, who):
+    """What becomes read-only last does so where a layer or a bind shows a clone of it, too."""
+    opts, places = READ_ONLY[scene]
+    for name in ("srv", "etc/old"):
+        (bbox / name).mkdir(parents=True, exist_ok=True)
+    if who and ROOT_CALLER:
+        give(bbox)
+    opts = [word.format(root=bbox) for word in opts]
+    proc = exec_in(bbox, "/bin/sh", "-c", "for d in $*; do echo x >$d/w && echo wrote $d; done; ls -d /mnt", "-", *places,
+                   opts=[*who.get("opts", []), "--ro", *opts], **(ordinary() if who else {}))
+    assert proc.returncode == 0, proc.stderr
+    assert proc.stdout == "/mnt\n" and proc.stderr.count("Read-only file system") == len(places), (proc.stdout, proc.stderr)
+
+
+@need_root
+def test_root_by_a_link_is_not_remounted(bbox):
+    (bbox / "data").symlink_to("/")
+    proc = exec_in(bbox, "/bin/sh", "-c", "echo x >/w", opts=["--ro", "--mount=type=bind,dst=/data,remount,rw"])
+    assert_fails(proc, 125, "/data", "it is the root itself")
+    assert not (bbox / "w").exists()
+
+
+@need_root
+@pytest.mark.parametrize("opts", [["--mount=type=tmpfs,dst=/mnt/{name}/x"], ["--volume=/etc:/data/{name}"],
+                                  ["--device=/dev/null:/data/{name}/null"]])
+@private_mounts
+def test_no_cgroup_is_made(bbox, scratch, opts):
+    """A missing place in a cgroup file system would be a cgroup of the host's, and stay."""
+    mounts = [line.split() for line in open("/proc/self/mountinfo")]
+    tops = [words[4] for words in mounts if words[words.index("-") + 1] == "cgroup2"]
+    if not tops:
+        pytest.skip("needs a mount of cgroup2")
+    (bbox / "data").symlink_to("/mnt")
+    name = f"inroot-test-{os.getpid()}"
+    proc = exec_in(bbox, "/bin/true", opts=["--mount=type=cgroup2,dst=/mnt", *[o.format(name=name) for o in opts]])
+    found = os.path.exists(f"{tops[0]}/{name}")
+    for path in (f"{tops[0]}/{name}/x", f"{tops[0]}/{name}"):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
+    assert not found
+    assert_fails(proc, 125, name, "file system of the kernel's")

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from bundles import bundle  # noqa: F401: a fixture
-from conftest import (Running, assert_fails, exec_in, inroot, libc, need_root, need_tool, need_userns, private_mounts, run,
-                      status_of)
+from conftest import (Running, assert_fails, exec_in, inroot, libc, need_root, need_tool, need_userns, private_mounts,
+                      run, status_of)
 from denying import way  # noqa: F401: a fixture
 from mountcalls import mount, opened
 from mounting import Caller, who  # noqa: F401: a fixture
@@ -85,7 +85,8 @@ def test_overlay(bbox, who, way, scratch):  # noqa: F811
 def test_a_file_system_that_the_kernel_lacks(bbox, kind, unchanged_host):
     calls = ["-e", "trace=fsopen", "-e", "inject=fsopen:error=ENODEV"]
     trace = ["strace", "-f", "-qq", "-o", "/dev/null", *calls]
-    assert_fails(inroot("exec", f"--mount=type={kind},dst=/mnt", bbox, "/bin/true", wrapper=trace), 125, "ENODEV", kind)
+    proc = inroot("exec", f"--mount=type={kind},dst=/mnt", bbox, "/bin/true", wrapper=trace)
+    assert_fails(proc, 125, "ENODEV", kind)
 
 
 # -- places ------------------------------------------------------------------------------------
@@ -110,7 +111,8 @@ def test_the_payloads_user_makes_nothing_of_it(bbox, scratch, way):  # noqa: F81
     """Mounts are root's work, whoever the payload is: places and nodes are of root's, whatever the umask."""
     scratch.chmod(0o700)
     opts = ["--user=1000", "--umask=077", f"--volume={scratch}:/a/b", "--tmpfs=/c/d", "--mount=type=devtmpfs,dst=/e"]
-    proc = exec_in(bbox, "/bin/sh", "-c", "stat -c '%u %a' /a /c /c/d /e /e/null; umask; id -u; ls /a/b", opts=opts, **way)
+    script = "stat -c '%u %a' /a /c /c/d /e /e/null; umask; id -u; ls /a/b"
+    proc = exec_in(bbox, "/bin/sh", "-c", script, opts=opts, **way)
     assert proc.stdout.split("\n")[:7] == ["0 755", "0 755", "0 1777", "0 755", "0 666", "0077", "1000"]
     assert "Permission denied" in proc.stderr
 
@@ -124,7 +126,8 @@ def test_a_descriptor_is_of_one_mount_only(bbox, source, scratch, way):  # noqa:
     (scratch / "other/which").write_text("other\n")
     caller = Caller("root")
     with opened(source) as (d,):
-        opts = [f"--volume=fd:{d}:/a", f"--volume={scratch}/other:/b", "--tmpfs=/c", f"--volume={scratch}/other/which:/d"]
+        opts = [f"--volume=fd:{d}:/a", f"--volume={scratch}/other:/b", "--tmpfs=/c",
+                f"--volume={scratch}/other/which:/d"]
         if os.path.isdir("/sys/fs/cgroup"):
             opts.append("--mount=type=cgroup,dst=/e,ro")
         out = caller.inside(bbox, opts, "cat /a/which /b/which /d; ls -A /c; test -e /e/which || echo none",
@@ -154,7 +157,8 @@ def test_an_overlay_is_as_guarded_as_what_it_covers(bbox, source, name):
     def check():
         mount(source, source, None, "bind")
         mount(None, source, None, "remount", "bind", "ro", "nosuid", "nodev", "noexec")
-        mounts = caller.mounts(bbox, [f"--mount=type=bind,src={source},dst=/m,overlay"], "/m/tool; touch /m/x || exit 1")
+        opts = [f"--mount=type=bind,src={source},dst=/m,overlay"]
+        mounts = caller.mounts(bbox, opts, "/m/tool; touch /m/x || exit 1")
         assert mounts["/m"].type == "overlay" and mounts["/m"].options >= {"rw", "nosuid", "nodev", "noexec"}
     check()
 
@@ -167,15 +171,44 @@ def test_nothing_is_written_to_the_overlay_of_a_read_only_root(bbox, who, opts):
     assert digest(bbox) == before
 
 
+# -- what is there already ---------------------------------------------------------------------
+
+@need_root
+def test_links_in_dev_that_are_there_stay(bundle, way):  # noqa: F811
+    """A /dev of the root's own, on disk: what is a name there already is left alone."""
+    (bundle.root / "dev/fd").symlink_to("/somewhere")
+    (bundle.root / "dev/stdin").write_text("file\n")
+    proc = bundle.inroot("/bin/sh", "-c", "readlink /dev/fd; cat /dev/stdin; readlink /dev/stdout; stat -c %t:%T /dev/null", **way)
+    assert (proc.returncode, proc.stdout) == (0, "/somewhere\nfile\n/proc/self/fd/1\n1:3\n"), proc.stderr
+
+
+@need_root
+@pytest.mark.parametrize("name", ["root", pytest.param("user", marks=need_userns)])
+def test_a_read_only_root_keeps_its_flags(bbox, name, way):  # noqa: F811
+    """In a user namespace they are locked: a remount must repeat them."""
+    caller = Caller(name)
+    caller.own(bbox)
+
+    @private_mounts
+    def check():
+        mount(bbox, bbox, None, "bind")
+        mount(None, bbox, None, "remount", "bind", "nosuid", "nodev", "noatime")
+        opts = ["--ro", "--unshare=pid", "--mount=type=proc,dst=/proc"]
+        out = caller.inside(bbox, opts, "cat /proc/self/mountinfo", **way)
+        top = [line for line in out.splitlines() if line.split()[4] == "/"][-1]
+        assert set(top.split()[5].split(",")) == {"ro", "nosuid", "nodev", "noatime"}, out
+    check()
+
+
 # -- the order of the steps --------------------------------------------------------------------
 
-STEPS = ["open-overlay", "open-sources", "open-root", "unshare", "fork", "attach-root", "mount-overlay", "mount", "hostname",
-         "sysctl", "mounts-ready", "hide", "read-only", "change-root", "entered"]
+STEPS = ["open-overlay", "open-sources", "open-root", "unshare", "fork", "attach-root", "mount-overlay", "mount",
+         "hostname", "sysctl", "mounts-ready", "hide", "read-only", "change-root", "entered"]
 
 
 def test_order_of_the_steps(bbox, source):
-    opts = ["--unshare=pid,uts,net", "--hostname=x", "--sysctl=net.ipv4.ip_forward=1", f"--volume={source}:/m:ro", "--mask=/etc",
-            "--overlay=tmpfs", "--default-mounts"]
+    opts = ["--unshare=pid,uts,net", "--hostname=x", "--sysctl=net.ipv4.ip_forward=1", f"--volume={source}:/m:ro",
+            "--mask=/etc", "--overlay=tmpfs", "--default-mounts"]
     steps = dry_run(bbox, *opts)["steps"]
     assert [s for s in steps if s in STEPS] == STEPS
 
@@ -185,7 +218,8 @@ def test_order_of_the_steps_of_a_config(bundle):  # noqa: F811
     bundle.config["hooks"] = {"createContainer": [{"path": "/bin/true"}]}
     bundle.linux.update(maskedPaths=["/etc"], rootfsPropagation="shared")
     steps = json.loads(bundle.inroot(opts=["--dry-run"]).stdout)["steps"]
-    order = ["unshare", "attach-root", "mount", "mounts-ready", "hooks", "hide", "read-only", "change-root", "propagation"]
+    order = ["unshare", "attach-root", "mount", "mounts-ready", "hooks", "hide", "read-only", "change-root",
+             "propagation"]
     assert [s for s in steps if s in order] == order
 
 
@@ -254,6 +288,7 @@ def test_moving_leaves_no_whole_procfs(bbox, way, kind):  # noqa: F811
 @need_root
 @private_mounts
 def test_moving_the_hosts_own_root():
-    proc, records = status_of("exec", "--enter=move", "--allow-host-proc", "--tmpfs=/mnt", "/", "/bin/ls", "-A", "/mnt")
+    opts = ["--enter=move", "--allow-host-proc", "--tmpfs=/mnt"]
+    proc, records = status_of("exec", *opts, "/", "/bin/ls", "-A", "/mnt")
     assert (proc.returncode, proc.stdout) == (0, ""), proc
     assert [r["method"] for r in records if r["type"] == "entered"] == ["move"]
