@@ -77,7 +77,8 @@ static int change_directory(const char *dir)
 {
     struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
     AUTO_CLOSE int fd = (int)syscall(SYS_openat2, AT_FDCWD, dir, &how, sizeof(how));
-    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+    // EMFILE: the payload's own limit is in force.
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM || errno == EMFILE))
         return chdir(dir) == 0 ? 0 : -errno; // what it led to is seen by getcwd() below
     if (fd < 0)
         return -errno;
@@ -188,6 +189,9 @@ int exec_main(char **argv, char **words, const struct caps_privilege *held)
     int error = parse(&plan, words, held);
     if (error == OPTIONS_HELP)
         return options_help(exec_usage, exec_options) < 0 ? EXIT_HELPER : 0;
+    // What is in the config is held against what is known, whoever reads it.
+    if (error == 0 && plan.dry_run && plan.filter == FILTER_CONFIG)
+        error = exec_filter_read(&plan);
     if (error == 0 && plan.dry_run && !plan.set_uid)
         return exec_print_plan(&plan, held) < 0 ? EXIT_HELPER : 0;
     if (error == 0)

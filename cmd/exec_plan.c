@@ -86,8 +86,10 @@ static void print_namespaces(const struct plan *p, struct out *o)
     print_maps("map-groups", &p->groups_map, o);
 }
 
-static void print_payload(const struct plan *p, uint64_t capabilities, struct out *o)
+static void print_payload(const struct plan *p, uint64_t held, struct out *o)
 {
+    uint64_t allowed = p->method == METHOD_CHROOT ? ~plan_chroot_forbidden() : ~UINT64_C(0);
+    uint64_t capabilities = plan_capabilities(p, p->uid, held) & allowed;
     bool inside = (p->join_flags & CLONE_NEWUSER) != 0; // its maps are seen then
     if ((!p->map_auto && !inside) || p->has_user) {
         out_integer(o, "uid", p->uid);
@@ -105,7 +107,7 @@ static void print_payload(const struct plan *p, uint64_t capabilities, struct ou
                              : p->filter == FILTER_DEFAULT ? "default"
                              : p->filter == FILTER_CONFIG  ? "linux.seccomp"
                                                            : p->filter_value);
-    exec_print_process(p, o);
+    exec_print_process(p, held, allowed, o);
     out_string(o, "workdir", p->workdir != NULL ? p->workdir : "/");
     out_open(o, "command", '[');
     for (char **word = p->command; *word != NULL; word++)
@@ -127,7 +129,7 @@ int exec_print_plan(const struct plan *p, const struct caps_privilege *held)
     out_close(&o, ']');
     // In another user namespace all are held; which of them the kernel knows is seen then.
     bool all = p->userns || (p->join_flags & CLONE_NEWUSER) != 0;
-    print_payload(p, plan_capabilities(p, p->uid, all ? ~UINT64_C(0) : held->permitted), &o);
+    print_payload(p, all ? ~UINT64_C(0) : held->permitted, &o);
     out_close(&o, '}');
     out_text(&o, "\n");
     int error = out_flush(&o);

@@ -77,18 +77,18 @@ static void print_environment(const struct plan *p, struct out *o)
 }
 
 // With what --cap-add and --cap-drop make of them.
-static void print_sets(const struct plan *p, struct out *o)
+static void print_sets(const struct plan *p, uint64_t held, uint64_t allowed, struct out *o)
 {
     static const char *const names[] = {
         [PLAN_BOUNDING] = "bounding",   [PLAN_EFFECTIVE] = "effective", [PLAN_INHERITABLE] = "inheritable",
         [PLAN_PERMITTED] = "permitted", [PLAN_AMBIENT] = "ambient"};
     uint64_t sets[PLAN_CAP_SETS];
-    plan_cap_sets_of(p, p->uid, ~UINT64_C(0), sets);
+    plan_cap_sets_of(p, p->uid, held, sets);
     out_open(o, "capability_sets", '{');
     for (int i = 0; i < PLAN_CAP_SETS; i++) {
         out_open(o, names[i], '[');
         for (int cap = 0; cap < 64; cap++) {
-            const char *name = (sets[i] & CAPS_BIT(cap)) != 0 ? caps_name(cap) : NULL;
+            const char *name = (sets[i] & allowed & CAPS_BIT(cap)) != 0 ? caps_name(cap) : NULL;
             if (name != NULL)
                 out_string(o, NULL, name);
         }
@@ -110,12 +110,12 @@ static void print_scheduler(const struct plan_scheduler *s, struct out *o)
     out_close(o, '}');
 }
 
-void exec_print_process(const struct plan *p, struct out *o)
+void exec_print_process(const struct plan *p, uint64_t held, uint64_t allowed, struct out *o)
 {
     const struct plan_process *process = &p->process;
     print_groups(p, o);
     if (p->has_cap_sets)
-        print_sets(p, o);
+        print_sets(p, held, allowed, o);
     if (p->rlimit_count > 0)
         print_limits(p, o);
     if (p->has_umask)

@@ -9,7 +9,7 @@
 void exec_print_settings(const struct plan *p, struct out *o);
 
 // What the payload is given, but for its ids and its filter: groups, limits, sets, and what the kernel is
-// told of it.
-void exec_print_process(const struct plan *p, struct out *o);
+// told of it. Of the capabilities those in HELD are to be had, and those in ALLOWED are kept.
+void exec_print_process(const struct plan *p, uint64_t held, uint64_t allowed, struct out *o);
 
 #endif

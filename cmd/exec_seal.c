@@ -119,11 +119,11 @@ int exec_seal(struct enter *e, char **argv)
         return 0; // enter_root() says what is wrong with it
     bool is_slash = there.st_dev == slash.st_dev && there.st_ino == slash.st_ino;
     if (p->unshare == 0 && p->join_count == 0 && p->overlay == OVERLAY_NONE && p->root_word != NULL &&
-        p->rootfs.mount_count == 0 && p->method != METHOD_CHROOT && !is_slash && p->config == NULL) {
+        p->rootfs.mount_count == 0 && p->rootfs.mount_fds == NULL && p->method != METHOD_CHROOT && !is_slash && p->config == NULL) {
         e->protect = run_again_in_clone;
         return 0;
     }
-    // Other namespaces can't be unshared or joined twice, "/" can't be covered, and a config's paths start from
+    // Other namespaces can't be unshared or joined twice, a root named `fd` takes one of --mount-fds, "/" can't be covered, and a config's paths start from
     // where we are: the look comes first, at the host's mounts.
     return hostproc_below(root) ? run_again(p) : 0;
 }

@@ -215,6 +215,21 @@ static const struct oci_field fields[] = {
     {NULL, 0, false},
 };
 
+// Without a terminal it means nothing, but has its form.
+static int check_console(const json_t *size)
+{
+    static const struct oci_field sizes[] = {
+        {"height", JSON_INTEGER, true}, {"width", JSON_INTEGER, true}, {NULL, 0, false}};
+    const json_t *field[sizeof(sizes) / sizeof(sizes[0])];
+    if (size == NULL)
+        return 0;
+    oci_below("consoleSize");
+    int error = oci_fields(size, sizes, field);
+    if (error == 0)
+        oci_leave();
+    return error;
+}
+
 static int refuse_terminal(void)
 {
     int error = oci_no("terminal", "not carried out", NULL);
@@ -229,6 +244,8 @@ static int take_fields(struct oci_config *c, const json_t **field)
     int error;
     if (json_is_true(field[TERMINAL]))
         return refuse_terminal();
+    if ((error = check_console(field[CONSOLE_SIZE])) < 0)
+        return error;
     for (int i = APPARMOR; i <= SELINUX; i++) {
         if (oci_text(field[i]) != NULL)
             return oci_no(fields[i].name, "not carried out", NULL);

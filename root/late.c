@@ -95,7 +95,7 @@ int rootfs_finish(struct enter *e)
         error = rootfs_set(e, late[i], &how, "a mount that is to be read-only");
     while (late_count > 0)
         close(late[--late_count]);
-    if (error == 0 && fchdir(e->tree) != 0)
+    if (error == 0 && e->tree >= 0 && fchdir(e->tree) != 0)
         return err_at("fchdir", e->plan->root);
     return error;
 }

@@ -46,7 +46,7 @@ struct place {
 
 static struct place place_of(int fd)
 {
-    struct place p;
+    struct place p = {""};
     struct text t = {p.path, sizeof(p.path), 0};
     text_add(&t, "self/fd/");
     text_number(&t, (unsigned)fd);

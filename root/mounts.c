@@ -301,8 +301,13 @@ static int make_workdir(struct enter *e)
     const char *dir = e->plan->workdir;
     if (!e->plan->rootfs.make_workdir || dir == NULL)
         return 0;
-    AUTO_CLOSE int fd = rootfs_make(e, dir, true);
-    return fd < 0 ? fd : 0;
+    if (e->tree >= 0) {
+        AUTO_CLOSE int made = rootfs_make(e, dir, true);
+        return made < 0 ? made : 0;
+    }
+    // A root that is entered by chroot, or joined as it is: nothing is laid over that.
+    AUTO_CLOSE int fd = path_make(e->root, dir, true, NULL);
+    return fd < 0 ? err_no("mkdir", dir, -fd) : 0;
 }
 
 int rootfs_mount_all(struct enter *e)
@@ -322,7 +327,7 @@ int rootfs_mount_all(struct enter *e)
         error = mount_tmp(e);
     if (error == 0)
         error = make_workdir(e);
-    if (error == 0 && fchdir(e->tree) != 0)
+    if (error == 0 && e->tree >= 0 && fchdir(e->tree) != 0)
         error = err_at("fchdir", e->plan->root);
     return error;
 }

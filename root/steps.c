@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "root/hostproc.h"
@@ -151,7 +152,10 @@ int step_wait(struct enter *e)
 int step_hooks(struct enter *e)
 {
     static const struct rootfs_how read_write = {.clear = ATTR_RDONLY}, read_only = {.set = ATTR_RDONLY};
-    bool late = e->plan->rootfs.read_only_late && !e->layered;
+    // What is read-only on the host stays so; in a user namespace that is locked, too.
+    struct statvfs host;
+    bool late = e->plan->rootfs.read_only_late && !e->layered && fstatvfs(e->root, &host) == 0 &&
+                (host.f_flag & ST_RDONLY) == 0;
     int error = late ? rootfs_set(e, e->tree, &read_write, e->plan->root) : 0;
     if (error == 0)
         error = rootfs_run_hooks(e);

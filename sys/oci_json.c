@@ -125,6 +125,14 @@ static bool has_mark(const char *text, size_t size)
     return false;
 }
 
+// A number where a key is wanted is an error, and must stay one.
+static bool is_key(const char *text, size_t size, size_t at)
+{
+    while (at < size && (text[at] == ' ' || text[at] == '\t' || text[at] == '\n' || text[at] == '\r'))
+        at++;
+    return at < size && text[at] == ':';
+}
+
 // Copies TEXT with large numbers marked; TO has room for one byte in six more. Returns how many
 // bytes.
 static size_t mark_large(const char *text, size_t size, char *to)
@@ -140,7 +148,7 @@ static size_t mark_large(const char *text, size_t size, char *to)
         else if (!quoted)
             while (i + n < size && is_of_number(text[i]) && is_of_number(text[i + n]))
                 n++;
-        bool large = !quoted && is_large(text + i, n);
+        bool large = !quoted && is_large(text + i, n) && !is_key(text, size, i + n);
         if (large) {
             to[used++] = '"';
             to[used++] = mark;

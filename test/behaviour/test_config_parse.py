@@ -125,6 +125,7 @@ OVERRIDES = {
     "--unshare=ipc": lambda p: p["unshare"] == ["pid", "ipc", "uts"],
     "--mount=type=tmpfs,dst=/o": lambda p: [m["target"] for m in p["mounts"]] == ["/proc", "/o"],
     "--mask=/o": lambda p: p["masks"] == ["/m", "/o"],
+    "--mask=none": lambda p: "masks" not in p,
     "--ro-path=/o": lambda p: p["read_only_paths"] == ["/o"],
     "--cap-drop=kill": lambda p: p["capabilities"] == ["chown"] and p["capability_sets"]["bounding"] == ["chown"],
     "--enter=move": lambda p: p["enter"] == ["move"],
@@ -147,6 +148,17 @@ def test_options_override(bundle, option, place):
     proc = inroot("exec", "--dry-run", *words, input=config + "\0" if place == "args-fd" else "", stdin=None)
     assert proc.returncode == 0, proc.stderr
     assert OVERRIDES[option](json.loads(proc.stdout)), proc.stdout
+
+
+def test_dry_run_of_devices(bundle):
+    """Those that are named, as they become, and that others are made at all."""
+    bundle.linux["devices"] = [{"path": "/dev/d", "type": "c", "major": 1, "minor": 3, "fileMode": 0o600, "uid": 5, "gid": 6}]
+    plan = dry(bundle)
+    (device,) = plan["devices"]
+    assert (device["target"], device["uid"], device["gid"]) == ("/dev/d", 5, 6) and "600" in str(device["mode"])
+    assert "null" in plan["dev"]
+    bundle.config["mounts"] += [{"destination": "/dev", "source": "/dev", "options": ["bind"]}]
+    assert "dev" not in dry(bundle)
 
 
 def test_maps_of_options_replace_those_of_the_config(bundle):
@@ -174,6 +186,8 @@ HOSTILE = {
     "overlong": (TOP + b',"hostname":"\xc0\xaf"}', "unable to decode byte 0xc0"),
     "surrogate": (TOP + b',"hostname":"\\ud800"}', "invalid Unicode"),
     "byte order mark": (b"\xef\xbb\xbf" + TOP + b"}", "'[' or '{' expected"),
+    "a number as a key": (TOP + b',"annotations":{18446744073709551615 : "x"}}', "too big integer near '18446744073709551615'"),
+    "no console": (TOP + b',"process":{"cwd":"/","consoleSize":{"height":1,"depth":1}}}', "process.consoleSize: no such field: depth"),
     "terminal": (TOP + b',"a\\u001b]0;x\\u0007":1}', "no such field: a?]0;x?"),
     "more than 1 MiB": (TOP + b"," + b" " * (1 << 20) + b'"x":1}', "larger than 1 MiB"),
     "long word": (TOP + b',"hostname":"' + b"a" * 100000 + b'"}', "hostname: longer than 64 bytes"),
@@ -287,7 +301,8 @@ def test_seccomp(bundle):
     assert "No space" in proc.stderr and proc.stdout.split() == ["Seccomp:", "2"]
     assert not (bundle.root / "tmp/x").exists()
     bundle.linux["seccomp"]["defaultAction"] = "SCMP_ACT_NOTIFY"
-    assert_fails(bundle.inroot(), 125, "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY")
+    for opts in ([], ["--dry-run"]):
+        assert_fails(bundle.inroot(opts=opts), 125, "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY")
 
 
 # -- namespaces of others ----------------------------------------------------------------------
@@ -318,8 +333,12 @@ def test_a_path_of_another_type(bundle, path, words):
 
 
 @need_root
-def test_cwd_is_made_by_the_helper(bundle):
+@pytest.mark.parametrize("method", ["pivot", "chroot"])
+def test_cwd_is_made_by_the_helper(bundle, method):
     """Mode 0755, whoever the payload is; one that --workdir names is made as the payload's."""
+    if method == "chroot":
+        del bundle.config["mounts"]
+        bundle.linux["namespaces"] = []
     bundle.process.update(cwd="/made/deep", user={"uid": 1000, "gid": 1000, "umask": 0o77})
     proc = bundle.inroot("/bin/pwd")
     assert (proc.returncode, proc.stdout) == (0, "/made/deep\n"), proc.stderr

@@ -11,7 +11,8 @@ import socket
 import pytest
 
 from bundles import bundle, own_maps, status  # noqa: F401 (a fixture)
-from conftest import Running, assert_fails, need_root, need_tool, need_userns, ordinary, wait_until
+from conftest import (Running, assert_fails, need_root, need_tool, need_userns, ordinary, private_mounts, run,
+                      wait_until)
 from joining import OF_HOST, container
 
 STATUS = ("/bin/cat", "/proc/self/status")
@@ -290,6 +291,25 @@ def test_hook_adds_to_the_root(bundle, readonly):
     assert run_ok(bundle.inroot("/bin/cat", "/mnt/file")) == "there\n"
     assert (out / "proc").read_text() == "1\n"
     assert os.listdir(bundle.root / "mnt") == []
+
+
+@need_root
+@pytest.mark.parametrize("userns", [False, True])
+def test_hook_of_a_root_that_is_read_only_on_the_host(bundle, userns):
+    """It does not become writable for hooks, and is no error where its flags are locked."""
+    bundle.config["root"]["readonly"] = True
+    if userns:
+        bundle.linux.update(own_maps(0, 0))
+        bundle.linux["namespaces"].append({"type": "user"})
+    out = hook(bundle, f'touch {bundle.root}/new 2> /dev/null || echo denied > "$OUT/said"; exit 0')
+
+    @private_mounts
+    def check():
+        run("mount", "--bind", bundle.root, bundle.root)
+        run("mount", "-o", "remount,bind,ro", bundle.root)
+        run_ok(bundle.inroot("/bin/true"))
+    check()
+    assert (out / "said").read_text() == "denied\n" and not (bundle.root / "new").exists()
 
 
 @need_userns

@@ -247,6 +247,19 @@ CONFLICTS = [("rw,bind-recursive=writable", "Writable && ReadOnlyNonRecursive"),
              ("rw,rro", "rw and rro"), ("ro,rro,bind-recursive=writable", "ReadOnlyNonRecursive && ReadOnlyForceRecursive")]
 
 
+# The word of the last would stand beside the descriptor of the first.
+CONFLICTS += [("src=/etc", "the source can't be given again"), ("source=fd:0", "the source can't be given again"),
+              ("target=/n", "the destination can't be given again"), ("type=tmpfs", "the type can't be given again")]
+
+
 @pytest.mark.parametrize("options,words", CONFLICTS)
 def test_conflicts_are_usage_errors(bbox, source, options, words, unchanged_host):
     assert_fails(exec_in(bbox, "/bin/true", opts=[f"--mount=type=bind,src={source},dst=/m,{options}"]), 125, words)
+
+
+@pytest.mark.parametrize(("word", "read_only"), [
+    ("rw=true", False), ("rw=false", True), ("rw=0", True), ("ro=false", False), ("readonly=1", True),
+])
+def test_flags_with_a_value(bbox, who, source, word, read_only):
+    mounts = who.mounts(bbox, [f"--mount=type=bind,src={source},dst=/m,{word}", f"--mount=type=tmpfs,dst=/t,{word}"])
+    assert ["ro" in mounts[at].options for at in ("/m", "/t")] == [read_only] * 2

@@ -281,3 +281,13 @@ def test_given_twice(bbox, three, unchanged_host):
 def test_the_payload_gets_none_of_them(bbox, who, three):  # noqa: F811
     opts = ["--unshare=pid", "--mount=type=proc,dst=/proc", f"--mount-fds={','.join(map(str, three))}", *VOLUMES]
     assert who.inside(bbox, opts, "ls /proc/$$/fd; true", pass_fds=three).split() == ["0", "1", "2"]
+
+
+@need_root
+@private_mounts
+def test_a_root_with_a_procfs(bbox):
+    """The helper runs itself a second time then, with the same words."""
+    run("mount", "-t", "proc", "proc", bbox / "proc")
+    with opened(bbox) as (d,):
+        proc = inroot("exec", "--allow-host-proc", "--enter", "pivot", f"--mount-fds={d}", "fd", "/bin/true", pass_fds=(d,))
+    assert proc.returncode == 0, proc

@@ -150,6 +150,12 @@ def test_rlimits_together(bbox):
     assert (limits["nofile"], limits["core"]) == ([65, 65], [0, 0])
 
 
+def test_no_descriptor_for_the_payload(bbox):
+    """The limit is the payload's: what the helper still does needs none."""
+    proc = exec_in(bbox, "/bin/pwd", opts=["--rlimit=nofile=0", "--workdir=/tmp/made"])
+    assert (proc.returncode, proc.stdout) == (0, "/tmp/made\n"), proc.stderr
+
+
 def test_rlimit_above_the_hard_limit(bbox):
     limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     kw = {"wrapper": ["setpriv", "--bounding-set", "-sys_resource"]} if ROOT_CALLER else {}
@@ -736,6 +742,8 @@ def test_capabilities_after_chroot(bbox, unchanged_host):
         assert all(held_set & forbidden == 0 for held_set in seen["caps"].values())
     assert report_in(bbox, "--enter=chroot", "--cap-add=ALL")["caps"]["effective"] == \
         bits(*CAPS) & held() & ~forbidden
+    plan = json.loads(exec_in(bbox, "/bin/true", opts=["--dry-run", "--enter=chroot", "--cap-add=ALL"]).stdout)
+    assert bits(*plan["capabilities"]) == bits(*CAPS) & held() & ~forbidden
 
 
 @pytest.mark.parametrize("name", AFTER_CHROOT)
