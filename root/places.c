@@ -91,7 +91,9 @@ int rootfs_make(struct enter *e, const char *path, bool directory)
     fd = path_make(e->tree, path, directory, &deepest);
     if (fd >= 0)
         return fd;
-    if (deepest < 0 || !gives_way(fd) || is_kernels(deepest))
+    if (deepest >= 0 && gives_way(fd) && is_kernels(deepest))
+        return err_because("mkdir", path, -fd, "it would lie in a file system of the kernel's, which takes no mount points");
+    if (deepest < 0 || !gives_way(fd))
         return err_no("mkdir", path, -fd);
     int error = lay_over(e, deepest, path);
     if (error < 0)

@@ -161,10 +161,19 @@ static int take_file(struct walk *w, const char *name)
     return 0;
 }
 
+// A new directory in one of these is no mount point, but a cgroup of the host's, which would stay.
+static bool is_of_cgroups(int directory)
+{
+    struct statfs fs;
+    return fstatfs(directory, &fs) != 0 || fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 // What is missing on the way to what is wanted. Somebody may make it at the same moment.
 static int make(const struct walk *w, const char *name)
 {
     bool file = w->want == MAKE_FILE && w->left[0] == '\0';
+    if (is_of_cgroups(w->here))
+        return -EPERM;
     if (!file)
         return mkdirat(w->here, name, 0755) == 0 || errno == EEXIST ? 0 : -errno;
     AUTO_CLOSE int fd = openat(w->here, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);

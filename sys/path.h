@@ -24,6 +24,7 @@ int path_open_any(int root, const char *path);
 
 // The same, and made if it is missing: a directory, or an empty file of mode 0644; what leads there, the targets of
 // dangling links too, as directories of mode 0755. On an error *deepest is the directory where it happened, or -1.
+// Nothing is made in a cgroup file system: -EPERM.
 int path_make(int root, const char *path, bool directory, int *deepest);
 
 #endif

@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 from bundles import bundle  # noqa: F401: a fixture
-from conftest import (INROOT, REPO, SANITIZED, assert_fails, exec_in, host_state, inroot, need_root, words)
+from conftest import (INROOT, REPO, SANITIZED, assert_fails, exec_in, host_state, inroot, need_root, need_tool, words)
 from many_runs import say  # noqa: F401: a fixture
 from mountcalls import mount, opened
 from mounting import Mount
@@ -67,7 +67,7 @@ CVES = {
     "CVE-2026-41568": ["test_ledger::test_places_are_made_inside", "test_ledger::test_exchanged_at_each_call"],
     "CVE-2026-42306": ["test_ledger::test_exchanged_at_each_call",
                        "test_mount_swaps::test_exchanges_during_starts"],
-    "CVE-2026-41567": ["test_unpack_cage::test_program", "test_unpack_cage::test_decoder"],
+    "CVE-2026-41567": ["test_ledger::test_a_decompressor_of_the_images", "test_unpack_cage::test_program", "test_unpack_cage::test_decoder"],
     "CVE-2026-55686": ["test_ledger::test_a_working_directory_behind_a_link",
                        "test_config_parse::test_cwd_is_made_by_the_helper"],
 }
@@ -306,6 +306,24 @@ def test_unpacking_stays_inside(bbox, outside, scratch):
     for directory in ("/link", "/link/d", "/etc/../link"):
         inroot("unpack", f"--directory={directory}", bbox, scratch / "a.tar")
         assert digest(outside) == before, directory
+
+
+@need_tool("xz")
+def test_a_decompressor_of_the_images(bbox, scratch):
+    """CVE-2026-41567: xz was looked for when the root was entered."""
+    for name in ("usr/bin", "bin", "usr/local/bin"):
+        (bbox / name).mkdir(parents=True, exist_ok=True)
+        (bbox / name / "xz").write_text("#!/bin/sh\necho > /RAN\nexec cat\n")
+        (bbox / name / "xz").chmod(0o755)
+    (scratch / "new").write_text("new\n")
+    subprocess.run(["tar", "-C", scratch, "-cJf", scratch / "a.tar.xz", "new"], check=True)
+    with open(scratch / "a.tar.xz", "rb") as archive:
+        jailed(bbox, lambda: subprocess.run(["xz", "-dc"], stdin=archive, capture_output=True, check=True).returncode)
+    assert (bbox / "RAN").exists()
+    (bbox / "RAN").unlink()
+    proc = inroot("unpack", bbox, scratch / "a.tar.xz")
+    assert proc.returncode == 0 and (bbox / "new").read_text() == "new\n", proc
+    assert not (bbox / "RAN").exists()
 
 
 STEP = 41 if SANITIZED else 5

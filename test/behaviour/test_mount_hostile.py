@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Images, sources and namespaces that lead a mount elsewhere."""
+import contextlib
 import json
 import os
 import resource
@@ -110,3 +111,24 @@ def test_root_by_a_link_is_not_remounted(bbox):
     proc = exec_in(bbox, "/bin/sh", "-c", "echo x >/w", opts=["--ro", "--mount=type=bind,dst=/data,remount,rw"])
     assert_fails(proc, 125, "/data", "it is the root itself")
     assert not (bbox / "w").exists()
+
+
+@need_root
+@pytest.mark.parametrize("opts", [["--mount=type=tmpfs,dst=/mnt/{name}/x"], ["--volume=/etc:/data/{name}"],
+                                  ["--device=/dev/null:/data/{name}/null"]])
+@private_mounts
+def test_no_cgroup_is_made(bbox, scratch, opts):
+    """A missing place in a cgroup file system would be a cgroup of the host's, and stay."""
+    mounts = [line.split() for line in open("/proc/self/mountinfo")]
+    tops = [words[4] for words in mounts if words[words.index("-") + 1] == "cgroup2"]
+    if not tops:
+        pytest.skip("needs a mount of cgroup2")
+    (bbox / "data").symlink_to("/mnt")
+    name = f"inroot-test-{os.getpid()}"
+    proc = exec_in(bbox, "/bin/true", opts=["--mount=type=cgroup2,dst=/mnt", *[o.format(name=name) for o in opts]])
+    found = os.path.exists(f"{tops[0]}/{name}")
+    for path in (f"{tops[0]}/{name}/x", f"{tops[0]}/{name}"):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
+    assert not found
+    assert_fails(proc, 125, name, "file system of the kernel's")

@@ -171,6 +171,35 @@ def test_nothing_is_written_to_the_overlay_of_a_read_only_root(bbox, who, opts):
     assert digest(bbox) == before
 
 
+# -- what is there already ---------------------------------------------------------------------
+
+@need_root
+def test_links_in_dev_that_are_there_stay(bundle, way):  # noqa: F811
+    """A /dev of the root's own, on disk: what is a name there already is left alone."""
+    (bundle.root / "dev/fd").symlink_to("/somewhere")
+    (bundle.root / "dev/stdin").write_text("file\n")
+    proc = bundle.inroot("/bin/sh", "-c", "readlink /dev/fd; cat /dev/stdin; readlink /dev/stdout; stat -c %t:%T /dev/null", **way)
+    assert (proc.returncode, proc.stdout) == (0, "/somewhere\nfile\n/proc/self/fd/1\n1:3\n"), proc.stderr
+
+
+@need_root
+@pytest.mark.parametrize("name", ["root", pytest.param("user", marks=need_userns)])
+def test_a_read_only_root_keeps_its_flags(bbox, name, way):  # noqa: F811
+    """In a user namespace they are locked: a remount must repeat them."""
+    caller = Caller(name)
+    caller.own(bbox)
+
+    @private_mounts
+    def check():
+        mount(bbox, bbox, None, "bind")
+        mount(None, bbox, None, "remount", "bind", "nosuid", "nodev", "noatime")
+        opts = ["--ro", "--unshare=pid", "--mount=type=proc,dst=/proc"]
+        out = caller.inside(bbox, opts, "cat /proc/self/mountinfo", **way)
+        top = [line for line in out.splitlines() if line.split()[4] == "/"][-1]
+        assert set(top.split()[5].split(",")) == {"ro", "nosuid", "nodev", "noatime"}, out
+    check()
+
+
 # -- the order of the steps --------------------------------------------------------------------
 
 STEPS = ["open-overlay", "open-sources", "open-root", "unshare", "fork", "attach-root", "mount-overlay", "mount",
