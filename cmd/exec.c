@@ -190,7 +190,7 @@ int exec_main(char **argv, char **words, const struct caps_privilege *held)
     if (error == OPTIONS_HELP)
         return options_help(exec_usage, exec_options) < 0 ? EXIT_HELPER : 0;
     // What is in the config is held against what is known, whoever reads it.
-    if (error == 0 && plan.dry_run && plan.filter == FILTER_CONFIG)
+    if (error == 0 && plan.dry_run && !plan.set_uid && plan.filter == FILTER_CONFIG)
         error = exec_filter_read(&plan);
     if (error == 0 && plan.dry_run && !plan.set_uid)
         return exec_print_plan(&plan, held) < 0 ? EXIT_HELPER : 0;

@@ -72,8 +72,11 @@ static int check_method(const struct plan *p)
     const char *what = p->method == METHOD_CHROOT ? plan_forbids_chroot(p) : NULL;
     if (what != NULL) {
         bool mounts = p->read_only || p->overlay != OVERLAY_NONE || plan_rootfs_needs_mounts(p) != NULL;
-        return plan_usage(mounts ? "--enter" : "--cap-add", what,
-                          mounts ? "it needs a mount namespace" : "--cap-add names a capability that undoes a chroot");
+        int error = plan_usage(mounts ? "--enter" : "--cap-add", what,
+                               mounts ? "it needs a mount namespace" : "--cap-add names a capability that undoes a chroot");
+        if (p->config != NULL)
+            err_hint("with no mount namespace in the config's linux.namespaces the root is entered by chroot");
+        return error;
     }
     if (p->read_only && p->overlay != OVERLAY_NONE)
         return plan_usage("--ro", NULL, "--ro and --overlay exclude each other");

@@ -85,7 +85,7 @@ int options_id_map(struct id_maps *maps, const char *option, const char *value)
     uint64_t field[3];
     const char *end = value;
     for (int i = 0; i < 3; i++) {
-        if (!num_prefix(end, UINT32_MAX - 1, &field[i], &end) || *end != (i < 2 ? ':' : '\0'))
+        if (!num_prefix(end, UINT32_MAX - (i < 2), &field[i], &end) || *end != (i < 2 ? ':' : '\0'))
             return plan_usage(option, value, "not INNER:OUTER:COUNT");
         end += i < 2;
     }

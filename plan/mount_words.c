@@ -156,6 +156,35 @@ static bool has_file_system_flags(const struct plan_mount *m)
     return m->synchronous || m->dirsync || m->lazytime || m->mandatory;
 }
 
+// One path, or several with colons between: "/lower:/lower::/data". A backslash takes the meaning from a colon.
+static bool are_absolute(const char *paths, const char *end)
+{
+    bool begins = true;
+    for (const char *s = paths; s < end; s++) {
+        if (begins && *s != '/' && *s != ':')
+            return false;
+        begins = *s == ':';
+        s += *s == '\\' && s + 1 < end;
+    }
+    return true;
+}
+
+// The kernel would begin at the working directory, which is ROOT, and follow its links out into the host.
+static bool has_relative_path(const char *data)
+{
+    static const char *const keys[] = {"lowerdir=", "lowerdir+=", "datadir+=", "upperdir=", "workdir=", "pidns="};
+    while (data != NULL && *data != '\0') {
+        const char *end = data + strcspn(data, ",");
+        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+            size_t n = strlen(keys[i]);
+            if (strncmp(data, keys[i], n) == 0 && !are_absolute(data + n, end))
+                return true;
+        }
+        data = end + (*end == ',');
+    }
+    return false;
+}
+
 static const char *remount_conflict(const struct plan_mount *m)
 {
     if (m->data != NULL || has_file_system_flags(m))
@@ -198,5 +227,7 @@ const char *mount_words_conflict(const struct plan_mount *m)
         if (contradicts(m, fields[i]))
             return "a word excludes the recursive form of its opposite";
     }
+    if (has_relative_path(m->data))
+        return "a path among the options of a file system must be absolute";
     return m->remount ? remount_conflict(m) : m->type == MOUNT_BIND ? bind_conflict(m) : new_conflict(m);
 }

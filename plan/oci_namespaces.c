@@ -93,7 +93,7 @@ static int take_map(void *to, const json_t *object)
     int64_t number[3] = {0, 0, 0};
     int error = oci_fields(object, map_fields, field);
     for (int i = INNER; i <= SIZE && error == 0; i++)
-        error = oci_integer(map_fields[i].name, field[i], i == SIZE, (int64_t)UINT32_MAX - 1, &number[i]);
+        error = oci_integer(map_fields[i].name, field[i], i == SIZE, (int64_t)UINT32_MAX - (i < SIZE), &number[i]);
     if (error < 0)
         return error;
     const char *no = options_add_map(to, number[INNER], number[OUTER], number[SIZE]);

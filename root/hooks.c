@@ -2,6 +2,7 @@
 //
 // An OCI config's createContainer hooks: programs of the host, by the host's paths, in the container's namespaces.
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include "root/rootfs.h"
 #include "sys/err.h"
 #include "sys/fd.h"
+#include "sys/proc.h"
 #include "sys/spawn.h"
 #include "sys/start.h"
 #include "sys/text.h"
@@ -134,8 +136,16 @@ int rootfs_run_hooks(struct enter *e)
     // The plan refused it already: the host's mounts must not be in their reach, nor they in others'.
     if (e->tree < 0 || (e->plan->join_flags & (CLONE_NEWNS | CLONE_NEWPID)) != 0)
         return err_because("hook", NULL, EPERM, "only with new mounts, and no joined mount or pid namespace");
+    static char path[PATH_MAX];
+    int error = proc_fd_path(e->tree, path, sizeof(path));
+    if (error < 0)
+        return error;
+    // Laid over "/" (by mount(2), or of ROOT `/`): they would change what is below it instead.
+    if (strcmp(path, "/") == 0)
+        return err_because("hook", NULL, EOPNOTSUPP,
+                           "no path leads to the mounts: without the newer mount calls, or of ROOT /");
     for (unsigned i = 0; i < e->plan->rootfs.hook_count; i++) {
-        int error = run(e, &e->plan->rootfs.hook[i]);
+        error = run(e, &e->plan->rootfs.hook[i]);
         if (error < 0)
             return error;
     }

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "sys/err.h"
@@ -90,7 +92,7 @@ static int make_file(struct enter *e, int dir, const struct node *n)
         return err_at("open", n->path);
     if (fstat(fd, &st) != 0)
         return err_at("fstat", n->path);
-    if (!S_ISREG(st.st_mode) || st.st_size != 0)
+    if (!is_node(&st, n) && (!S_ISREG(st.st_mode) || st.st_size != 0))
         return err_because("mknod", n->path, EEXIST, "something else is there");
     return fd_take(&fd);
 }
@@ -137,6 +139,13 @@ static bool is_nodev(int dir)
     return fstatvfs(dir, &fs) == 0 && (fs.f_flag & ST_NODEV) != 0;
 }
 
+// On the overlay of a user namespace no node can be opened, whoever made it.
+static bool is_dead(const struct enter *e, int dir)
+{
+    struct statfs fs;
+    return in_own_user_namespace(e) && fstatfs(dir, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC;
+}
+
 static int try_to_make(int dir, const struct node *n)
 {
     mode_t mask = umask(0);
@@ -149,7 +158,7 @@ int node_make(struct enter *e, int dir, const struct node *n)
 {
     bool device = !S_ISFIFO(n->mode);
     int error = take_existing(e, dir, n);
-    if (error != 0)
+    if (error < 0 || (error > 0 && (!device || !is_dead(e, dir))))
         return error < 0 ? error : 0;
     if (device && (in_own_user_namespace(e) || is_nodev(dir)))
         return bind_node(e, dir, n);

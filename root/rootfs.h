@@ -64,7 +64,7 @@ int rootfs_mount(struct enter *e, const char *type, const char *source, const ch
 // Lays the detached mount `mount` over `target`.
 int rootfs_attach(struct enter *e, int mount, int target, const char *name);
 // Why that failed, by `call` and errno: -errno, recorded.
-int rootfs_refuse(int mount, int target, const char *call, const char *name);
+int rootfs_refuse(int source, int target, const char *call, const char *name);
 
 // Sets attributes and propagation of the mount whose root `fd` is.
 int rootfs_set(struct enter *e, int fd, const struct rootfs_how *how, const char *name);

@@ -26,6 +26,7 @@
 enum { OTHER_DESCRIPTORS = 64 };
 
 static int bank[2] = {-1, -1}; // [0] is where they go in
+static char (*paths)[PATH_MAX];
 
 struct rootfs_how source_how(const struct plan *p, const struct plan_mount *m)
 {
@@ -152,18 +153,23 @@ static int remember(struct source *s, int fd, const char *name)
     return 0;
 }
 
-static int remember_path(struct source *s, int fd, const char *name)
+static int keep_path(struct source *s, enum source_kind kind, const char *path)
 {
-    char path[PATH_MAX];
+    size_t n = strlen(path) + 1;
+    if (n > PATH_MAX)
+        return err_no("open", path, ENAMETOOLONG);
+    s->kind = kind;
+    memmove(s->path, path, n); // it may be a part of what is there
+    return 0;
+}
+
+// The path that the kernel knows for it; without a procfs the name has to do.
+static int find_path(struct source *s, int fd, const char *name)
+{
     int error = remember(s, fd, name);
-    if (error == 0 && proc_fd() < 0 && name[0] == '/') // without a procfs the name has to do
-        return (s->path = strdup(name)) != NULL ? 0 : err_at("strdup", name);
-    if (error == 0)
-        error = proc_fd_path(fd, path, sizeof(path));
     if (error < 0)
         return error;
-    s->path = strdup(path);
-    return s->path != NULL ? 0 : err_at("strdup", name);
+    return proc_fd() < 0 && name[0] == '/' ? keep_path(s, s->kind, name) : proc_fd_path(fd, s->path, PATH_MAX);
 }
 
 // A source below ROOT means what is there when its turn comes.
@@ -205,13 +211,6 @@ static int open_given(struct enter *e, unsigned i, struct source *s)
     return 0;
 }
 
-static int set_inside(struct source *s, const char *inside)
-{
-    s->kind = SOURCE_INSIDE;
-    s->path = strdup(inside);
-    return s->path != NULL ? 0 : err_at("strdup", inside);
-}
-
 static int clone_path(const struct plan_mount *m, struct source *s)
 {
     unsigned flags = TREE_CLONE | O_CLOEXEC | (m->recursive ? AT_RECURSIVE : 0);
@@ -226,16 +225,16 @@ static int open_path(struct enter *e, unsigned i, struct source *s, const char *
     const struct plan_mount *m = &e->plan->rootfs.mount[i];
     const char *inside;
     if (lies_in_root(root, m->source, &inside) || lies_in_root(e->plan->root, m->source, &inside))
-        return set_inside(s, inside);
+        return keep_path(s, SOURCE_INSIDE, inside);
     if (m->source[0] == '/' && may_clone(e))
         return clone_path(m, s);
     AUTO_CLOSE int fd = open(m->source, O_PATH | O_CLOEXEC);
     if (fd < 0)
         return err_at("open", m->source);
     s->kind = SOURCE_AGAIN;
-    int error = remember_path(s, fd, m->source);
+    int error = find_path(s, fd, m->source);
     if (error == 0 && lies_in_root(root, s->path, &inside))
-        return set_inside(s, inside);
+        return keep_path(s, SOURCE_INSIDE, inside);
     return error == 0 && may_clone(e) ? clone_path(m, s) : error;
 }
 
@@ -248,32 +247,37 @@ static void find_root(const struct plan *p, char *path, size_t size)
     err_forget(); // what is wrong with it, open_root() says
 }
 
+static int open_source(struct enter *e, unsigned i, const char *root, bool crowded)
+{
+    struct source *s = &e->sources[i];
+    const struct plan_mount *m = &e->plan->rootfs.mount[i];
+    s->fd = -1;
+    s->path = paths[i];
+    if (m->type != MOUNT_BIND || m->remount)
+        return 0;
+    int error = m->fd >= 0 ? open_given(e, i, s) : open_path(e, i, s, root);
+    if (error == 0 && m->idmap && s->kind != SOURCE_CLONE)
+        error = err_because("idmap", m->source, EPERM,
+                            "mapped ids take a caller with CAP_SYS_ADMIN, Linux 5.12, and a source outside ROOT");
+    if (error == 0 && s->kind == SOURCE_CLONE)
+        error = make_ready(e, i, s);
+    return error == 0 && crowded && s->fd >= 0 ? deposit(s) : error;
+}
+
 int rootfs_open_sources(struct enter *e)
 {
     static char root[PATH_MAX];
-    const struct plan_rootfs *r = &e->plan->rootfs;
-    e->sources = calloc(r->mount_count + 1, sizeof(*e->sources));
-    if (e->sources == NULL)
-        return err_at("calloc", "mount sources");
+    unsigned count = e->plan->rootfs.mount_count;
+    e->sources = calloc(count + 1, sizeof(*e->sources));
+    paths = malloc((count + 1) * sizeof(*paths)); // a page is taken only for whoever needs a path
+    if (e->sources == NULL || paths == NULL)
+        return err_at("malloc", "mount sources");
     find_root(e->plan, root, sizeof(root));
     bool crowded = needs_bank(e->plan);
-    for (unsigned i = 0; i < r->mount_count; i++) {
-        struct source *s = &e->sources[i];
-        const struct plan_mount *m = &r->mount[i];
-        s->fd = -1;
-        if (m->type != MOUNT_BIND || m->remount)
-            continue;
-        int error = m->fd >= 0 ? open_given(e, i, s) : open_path(e, i, s, root);
-        if (error == 0 && m->idmap && s->kind != SOURCE_CLONE)
-            error = err_because("idmap", m->source, EPERM, "mapped ids take a caller with CAP_SYS_ADMIN, Linux 5.12, and a source outside ROOT");
-        if (error == 0 && s->kind == SOURCE_CLONE)
-            error = make_ready(e, i, s);
-        if (error == 0 && crowded && s->fd >= 0)
-            error = deposit(s);
-        if (error < 0)
-            return error;
-    }
-    return 0;
+    int error = 0;
+    for (unsigned i = 0; i < count && error == 0; i++)
+        error = open_source(e, i, root, crowded);
+    return error;
 }
 
 size_t sources_held(const struct enter *e, int *fds)
@@ -328,7 +332,7 @@ static int take_given(struct enter *e, const struct plan_mount *m, struct source
     if (s->foreign)
         return moved_away(m->source, "what is at its path is on another mount");
     err_forget();
-    error = remember_path(s, *held, m->source);
+    error = find_path(s, *held, m->source);
     return error < 0 ? error : find_again(s, m->source);
 }
 

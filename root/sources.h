@@ -11,7 +11,7 @@
 #include "root/rootfs.h"
 
 struct source {
-    enum {
+    enum source_kind {
         SOURCE_NONE,
         SOURCE_CLONE,  // `fd` is detached, with its attributes
         SOURCE_GIVEN,  // `fd` is the caller's: a detached mount, or to be found again
@@ -21,10 +21,10 @@ struct source {
     int fd;
     bool foreign; // given, and not what is at its path in the caller's mount namespace
     bool banked;  // `fd` lies in a socket, and comes out in the mounts' order
-    char *path;
     dev_t dev;
     ino_t ino;
     mode_t type; // of st_mode
+    char *path;  // room for PATH_MAX bytes
 };
 
 // What the mount's attributes are to be, once for both times.

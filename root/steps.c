@@ -154,7 +154,7 @@ int step_hooks(struct enter *e)
     static const struct rootfs_how read_write = {.clear = ATTR_RDONLY}, read_only = {.set = ATTR_RDONLY};
     // What is read-only on the host stays so; in a user namespace that is locked, too.
     struct statvfs host;
-    bool late = e->plan->rootfs.read_only_late && !e->layered && fstatvfs(e->root, &host) == 0 &&
+    bool late = e->plan->read_only && e->plan->rootfs.read_only_late && !e->layered && fstatvfs(e->root, &host) == 0 &&
                 (host.f_flag & ST_RDONLY) == 0;
     int error = late ? rootfs_set(e, e->tree, &read_write, e->plan->root) : 0;
     if (error == 0)

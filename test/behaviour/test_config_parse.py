@@ -91,7 +91,8 @@ def test_as_runc_writes_it(tmp_path, rootless):
 def test_without_a_mount_namespace(bundle):
     """It is the caller's then, and the root is entered by chroot: with no mounts."""
     bundle.linux["namespaces"] = []
-    assert_fails(bundle.inroot(opts=["--dry-run"]), 125, "--mount")
+    proc = bundle.inroot(opts=["--dry-run"])
+    assert proc.returncode == 125 and "--mount" in proc.stderr and "linux.namespaces" in proc.stderr, proc
     del bundle.config["mounts"]
     assert dry(bundle)["enter"] == ["chroot"]
     bundle.config["root"]["readonly"] = True
@@ -159,6 +160,18 @@ def test_dry_run_of_devices(bundle):
     assert "null" in plan["dev"]
     bundle.config["mounts"] += [{"destination": "/dev", "source": "/dev", "options": ["bind"]}]
     assert "dev" not in dry(bundle)
+
+
+@need_root
+def test_a_map_of_all_ids(bundle):
+    """As the first user namespace has it: by the config and by options."""
+    whole = [{"containerID": 0, "hostID": 0, "size": (1 << 32) - 1}]
+    bundle.linux["namespaces"].append({"type": "user"})
+    bundle.linux.update(uidMappings=whole, gidMappings=whole)
+    option = f"0:0:{whole[0]['size']}"
+    for opts in ([], [f"--map-users={option}", f"--map-groups={option}"]):
+        proc = bundle.inroot("/bin/cat", "/proc/self/uid_map", opts=opts)
+        assert (proc.returncode, proc.stdout.split()) == (0, ["0", "0", "4294967295"]), proc
 
 
 def test_maps_of_options_replace_those_of_the_config(bundle):

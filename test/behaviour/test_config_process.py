@@ -290,6 +290,8 @@ def test_hook_adds_to_the_root(bundle, readonly):
                        f'grep -c " {bundle.root}/proc " /proc/self/mountinfo > "$OUT/proc"; exit 0')
     assert run_ok(bundle.inroot("/bin/cat", "/mnt/file")) == "there\n"
     assert (out / "proc").read_text() == "1\n"
+    out = bundle.inroot("/bin/sh", "-c", "echo x > /tmp/new && echo written").stdout
+    assert out == ("" if readonly else "written\n")
     assert os.listdir(bundle.root / "mnt") == []
 
 

@@ -244,7 +244,7 @@ def test_read_only_below(bbox, source, options, top, below, way):  # noqa: F811
 
 CONFLICTS = [("rw,bind-recursive=writable", "Writable && ReadOnlyNonRecursive"),
              ("rw,bind-recursive=readonly", "Writable && ReadOnlyForceRecursive"),
-             ("rw,rro", "rw and rro"), ("ro,rro,bind-recursive=writable", "ReadOnlyNonRecursive && ReadOnlyForceRecursive")]
+             ("rw,rro", "Writable && ReadOnlyForceRecursive"), ("ro,rro,bind-recursive=writable", "ReadOnlyNonRecursive && ReadOnlyForceRecursive")]
 
 
 # The word of the last would stand beside the descriptor of the first.

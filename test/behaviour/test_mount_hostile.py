@@ -132,3 +132,24 @@ def test_no_cgroup_is_made(bbox, scratch, opts):
             os.rmdir(path)
     assert not found
     assert_fails(proc, 125, name, "file system of the kernel's")
+
+
+@need_root
+@need_userns
+@pytest.mark.parametrize("config", [False, True])
+def test_nodes_on_the_overlay_of_a_user_namespace(bbox, scratch, config):
+    """They are there, and can't be opened: the host's are bound on them."""
+    os.mknod(bbox / "dev/null", 0o20666, os.makedev(1, 3))
+    os.chmod(bbox / "dev/null", 0o666)
+    give(bbox)
+    payload = ["/bin/sh", "-c", "echo x >/dev/null && echo written"]
+    if config:
+        file = scratch / "config.json"
+        file.write_text(json.dumps({
+            "ociVersion": "1.0.2", "root": {"path": str(bbox)}, "process": {"cwd": "/", "args": payload},
+            "linux": {"namespaces": [{"type": "mount"}, {"type": "user"}]}}))
+        scratch.chmod(0o755)
+        proc = inroot("exec", f"--config={file}", "--overlay=tmpfs", **ordinary())
+    else:
+        proc = exec_in(bbox, *payload, opts=["--overlay=tmpfs", "--device=/dev/null"], **ordinary())
+    assert (proc.returncode, proc.stdout) == (0, "written\n"), proc.stderr

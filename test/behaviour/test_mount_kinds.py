@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The types of mounts and the order of the steps around them: what test/rows.tsv names and no other file shows."""
+import errno
 import json
 import os
 
@@ -8,7 +9,7 @@ import pytest
 from bundles import bundle  # noqa: F401: a fixture
 from conftest import (Running, assert_fails, exec_in, inroot, libc, need_root, need_tool, need_userns, private_mounts,
                       run, status_of)
-from denying import way  # noqa: F401: a fixture
+from denying import deny, way  # noqa: F401: a fixture
 from mountcalls import mount, opened
 from mounting import Caller, who  # noqa: F401: a fixture
 from treedigest import digest
@@ -244,6 +245,32 @@ def test_a_working_directory_of_a_read_only_root(bundle, way):  # noqa: F811
         assert_fails(proc, 125, "/made")
         return
     assert proc.stdout == "/made/deep\n" and proc.stderr.count("Read-only") == 2, proc
+
+
+@need_root
+def test_a_file_that_a_hook_left_open_is_an_error(bundle):  # noqa: F811
+    """EBUSY: the mount was to be read-only, and is not. Waiting for it would not help."""
+    bundle.config["mounts"].append({"destination": "/mnt", "type": "tmpfs", "source": "t", "options": ["ro"]})
+    script = f"exec 9> {bundle.root}/mnt/file; sleep 60 < /dev/null > /dev/null 2>&1 &"
+    bundle.config["hooks"] = {"createContainer": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}
+    proc = bundle.inroot("/bin/echo", "RAN")
+    assert_fails(proc, 125, "EBUSY")
+    assert proc.stdout == ""
+
+
+@need_root
+@pytest.mark.parametrize("error", ["ENOSYS", "EPERM"])
+def test_hooks_that_would_meet_another_tree_are_refused(bundle, scratch, error):  # noqa: F811
+    """By mount(2) the tree lies where no path leads: what a hook does would be done to ROOT on disk."""
+    script = f"touch {bundle.root}/mnt/RAN"
+    bundle.config["hooks"] = {"createContainer": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}
+    bundle.config["mounts"].append({"destination": "/mnt", "type": "tmpfs", "source": "t"})
+    proc = bundle.inroot("/bin/ls", "/mnt", preexec_fn=deny(getattr(errno, error)))
+    assert_fails(proc, 125, "hook", "no path leads to the mounts", "EOPNOTSUPP")
+    assert not (bundle.root / "mnt/RAN").exists()
+    proc = bundle.inroot("/bin/ls", "/mnt", preexec_fn=deny(getattr(errno, error), "mount_setattr"))
+    assert (proc.returncode, proc.stdout) == (0, "RAN\n"), proc.stderr
+    assert not (bundle.root / "mnt/RAN").exists()
 
 
 # -- without pivot_root ------------------------------------------------------------------------
