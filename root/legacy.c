@@ -192,8 +192,8 @@ int legacy_set(int fd, const struct rootfs_how *how, const char *name)
 
 // -- out of sight -------------------------------------------------------------------------------
 
-// What mount(2) makes is made on top of "/", which nobody can exchange and where nobody looks: "/.." is what lies there.
-// It is complete when it is moved to its place; found again by that place's name it could be another mount.
+// What mount(2) makes is made on top of "/", which nobody can exchange and where nobody looks: "/.." is what lies
+// there. It is complete when it is moved to its place; found again by that place's name it could be another mount.
 struct stage {
     int tmpfs; // for what is no directory: with a file in it; else -1
     int file;

@@ -327,8 +327,8 @@ static int take_given(struct enter *e, const struct plan_mount *m, struct source
     if (error != -EINVAL)
         return error;
     if (s->foreign && !mount_has_new_calls())
-        return err_because("mount", m->source, ENOSYS, "a detached mount, or one that is not what is at its path, takes "
-                                                       "the newer mount calls (Linux 5.12)");
+        return err_because("mount", m->source, ENOSYS,
+                           "what is detached, or no longer at its path, takes the newer mount calls (Linux 5.12)");
     if (s->foreign)
         return moved_away(m->source, "what is at its path is on another mount");
     err_forget();
