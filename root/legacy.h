@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The same as in root/rootfs.h by mount(2), for kernels before 5.12 and for filters that deny the newer calls. Places
-// are named as "self/fd/N", relative to the checked descriptor of /proc.
+// are named as "self/fd/N", relative to the checked descriptor of /proc; a mount is made on top of "/", and moved.
 #ifndef ROOT_LEGACY_H
 #define ROOT_LEGACY_H
 

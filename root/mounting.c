@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Binds and new file systems over an opened place, and their attributes, in two ways: the newer calls make a
-// mount complete before anybody sees it; mount(2) makes it, and then changes what can be seen already.
+// Binds and new file systems over an opened place, and their attributes. A mount is complete before anybody sees it: by
+// the newer calls as a detached one, by mount(2) where nobody looks (root/legacy.c).
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

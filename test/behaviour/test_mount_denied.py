@@ -111,6 +111,7 @@ PLANS = {
                "--mount=type=bind,src=ROOT/data/full,dst=/opt"],
     "workdir": [bind("rw"), "--workdir=/mnt/sub"],
     "remount": [bind("rw"), "--mount=dst=/mnt,remount,ro,nosuid"],
+    "move": ["--enter=move", bind("ro"), "--mount=type=tmpfs,dst=/data", "--mask=/etc/full", "--mask=/etc/inside"],
     "stacked": ["--pivot=stacked", bind("ro"), "--mount=type=tmpfs,dst=/data"],
 }
 
@@ -155,7 +156,8 @@ def compare(root, who, opts, error):
         proc = see(root, who, opts, preexec_fn=denying.deny(getattr(errno, error), *names))
         assert proc.returncode == free.returncode, (names, proc.returncode, proc.stderr)
         if free.returncode != 0:
-            assert "locked" in error_line(proc)
+            error_line(proc)
+            assert "locked" in proc.stderr
             continue
         for mine, other in zip(seen(proc), seen(free)):
             assert mine == other, (names, [x for x in mine if x not in other], [x for x in other if x not in mine])

@@ -177,6 +177,16 @@ def sources(scene):
     scene.bind("/a/f", "ro,nosuid", source="f", also=(spares[1], scene.canary / "f"))
 
 
+def guarded(scene):
+    """The name leads to the root's /proc: nothing shadows that, or what is in it."""
+    scene.hard = True
+    scene.opts = ["--mount=type=proc,src=own-proc,dst=/proc", "--mask=none", "--ro-path=none"]
+    scene.link("a/d", "/proc")
+    scene.link("a/f", "/proc/version")
+    scene.new("tmpfs", "/a/d")
+    scene.bind("/a/f", source="f")
+
+
 def layers(scene):
     """Mount points are made up on private layers, and writes thrown away: neither reaches ROOT or a source."""
     scene.link("a/d", scene.canary / "d")
@@ -219,7 +229,7 @@ def config(scene):
     scene.hard = True  # a /dev that is a link is refused
 
 
-SCENES = [config, targets_absolute, targets_climbing, parents, missing, moved, confused, twice, sources, layers, kinds]
+SCENES = [config, targets_absolute, targets_climbing, parents, missing, moved, confused, twice, sources, guarded, layers, kinds]
 
 
 # -- one start ---------------------------------------------------------------------------------
@@ -299,6 +309,8 @@ def judge(scene, proc, out, err):
     assert sum(m.point == "/" for m in mounts) == 1, text
     canary = scene.tails(*(scene.canary / n for n in ("", "d", "f", "d/sub", "d/inner", "d/sub/secret")))
     assert scene.shown or not [m for m in of_tail(mounts, canary) if "/top/root/" not in m.root], text
+    if "--mask=none" in scene.opts:
+        assert {m.source for m in mounts if m.point.startswith("/proc")} == {"own-proc"}, text
     for attributes, tails in scene.asked:
         found = of_tail(mounts, tails)  # a read-only path is another mount of the same
         assert len(found) >= sum(t == tails for _, t in scene.asked) or scene.moved, (tails, text)

@@ -13,11 +13,11 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "behaviour"))
-from conftest import ROOT_CALLER, bbox, binary, give, mark, payloads, run, scratch  # noqa: E402,F401
+from conftest import (ROOT_CALLER, bbox, binary, give, mark, need_root, need_userns, payloads, run,  # noqa: E402,F401
+                      scratch)
 from injection import (ERRORS, EXCLUDED, NEWER, NO_ROOM, REPORT, TRUE, USER, Host, Injector,  # noqa: E402
                        difference, number_of, view)
-from test_faults import (MOST_HANGS, alone, killat, listed, modes, options_are_read, pytestmark,  # noqa: E402,F401
-                         summary)
+from test_faults import (MOST_HANGS, alone, killat, listed, options_are_read, pytestmark, summary)  # noqa: E402,F401
 
 SOAK = os.environ.get("INROOT_SOAK") == "1"
 DENIED = sorted(NEWER | {"fsconfig", "fsmount"})
@@ -41,6 +41,12 @@ CONFIG = {
 }
 EVERY = ("mounts", "mounts-user", "config")
 FEW = EVERY if SOAK or not ROOT_CALLER else ("mounts", "config")
+
+
+def modes(names):
+    """The ordinary user's run has its own mode only."""
+    return pytest.mark.parametrize("mode", [pytest.param(n, marks=need_userns if n == "mounts-user" else need_root)
+                                            for n in names])
 
 
 class Mounting(Injector):
@@ -89,7 +95,7 @@ def prepared(mode, killat, bbox, scratch):  # noqa: F811
     return Mounting(killat, bbox, scratch), Host(bbox)
 
 
-@modes(*FEW)
+@modes(FEW)
 @alone
 def test_every_call_fails_once(mode, killat, bbox, scratch, summary):  # noqa: F811
     injector, host = prepared(mode, killat, bbox, scratch)
@@ -119,7 +125,7 @@ def test_every_call_fails_once(mode, killat, bbox, scratch, summary):  # noqa: F
     assert count["tried"] > 100 and count["missed"] <= count["tried"] / 20
 
 
-@modes(*FEW)
+@modes(FEW)
 @alone
 def test_killed_at_every_call(mode, killat, bbox, scratch, summary):  # noqa: F811
     injector, host = prepared(mode, killat, bbox, scratch)
@@ -139,7 +145,7 @@ def test_killed_at_every_call(mode, killat, bbox, scratch, summary):  # noqa: F8
     assert count["tried"] > 100 and count["missed"] <= count["tried"] / 20
 
 
-@modes(*EVERY)
+@modes(EVERY)
 @pytest.mark.parametrize("error", ["ENOSYS", "EPERM"])
 @alone
 def test_newer_calls_are_denied(mode, error, killat, bbox, scratch):  # noqa: F811
