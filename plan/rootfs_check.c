@@ -199,6 +199,16 @@ static int guard_procfs(struct plan *p)
 
 // -- checks ------------------------------------------------------------------------------------
 
+// A node's numbers are read where the helper is by then.
+static int check_devices(const struct plan *p)
+{
+    for (unsigned i = 0; i < p->rootfs.device_count && (p->join_flags & CLONE_NEWNS) != 0; i++) {
+        if (p->rootfs.device[i].source != NULL)
+            return plan_usage("--device", p->rootfs.device[i].source, "not with --join=mnt: it would be that namespace's");
+    }
+    return 0;
+}
+
 static int check_idmap(const struct plan *p)
 {
     for (unsigned i = 0; i < p->rootfs.mount_count; i++) {
@@ -218,5 +228,6 @@ int plan_check_rootfs(struct plan *p)
     const char *what = plan_rootfs_needs_mounts(p);
     if (what != NULL && p->method == METHOD_JOINED)
         return plan_usage(what, NULL, "not in the mount namespace of others: ROOT must be another than /");
-    return check_idmap(p);
+    error = check_devices(p);
+    return error < 0 ? error : check_idmap(p);
 }

@@ -70,7 +70,7 @@ static void wait_a_while(int pidfd, pid_t pid, int64_t ms)
     const struct timespec limit = {ms / 1000, ms % 1000 * 1000000};
     if (ppoll(p, 2, ms == INT64_MAX ? NULL : &limit, monitor_channel() >= 0 ? NULL : start_mask()) > 0 &&
         p[1].revents != 0) {
-        kill(pid, SIGKILL);
+        kill(-pid, SIGKILL); // what it has started too, unless that has left its group
         _exit(EXIT_HELPER); // the monitor got a signal, and dies of it
     }
 }
@@ -84,7 +84,7 @@ static int wait_for(const struct plan_hook *h, pid_t pid, int *status)
     while ((got = waitpid(pid, status, WNOHANG)) == 0) {
         int64_t left = time_left(h, &start);
         if (left < 0) {
-            kill(pid, SIGKILL);
+            kill(-pid, SIGKILL); // what it has started too, unless that has left its group
             int error = spawn_wait(pid, status);
             return error < 0 ? error : err_because("hook", h->path, ETIMEDOUT, "it was killed after its timeout");
         }

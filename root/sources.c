@@ -247,12 +247,36 @@ static void find_root(const struct plan *p, char *path, size_t size)
     err_forget(); // what is wrong with it, open_root() says
 }
 
+// The kernel follows every link on the way to a layer, on the host; those of ROOT are the image's.
+static int check_layers(const struct enter *e, const struct plan_mount *m, const char *root)
+{
+    static const char *const keys[] = {"lowerdir=", "lowerdir+=", "datadir+=", "upperdir=", "workdir="};
+    const char *inside;
+    for (const char *word = m->data; word != NULL && *word != '\0'; word += *word == ',') {
+        const char *end = word + strcspn(word, ",");
+        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+            if (strncmp(word, keys[i], strlen(keys[i])) != 0)
+                continue;
+            for (const char *path = word + strlen(keys[i]); path < end; path += *path == ':') {
+                if (lies_in_root(root, path, &inside) || lies_in_root(e->plan->root, path, &inside))
+                    return err_because("overlay", m->target, EPERM,
+                                       "a layer below ROOT, whose links would lead to the host's files");
+                path += strcspn(path, ":,");
+            }
+        }
+        word = end;
+    }
+    return 0;
+}
+
 static int open_source(struct enter *e, unsigned i, const char *root, bool crowded)
 {
     struct source *s = &e->sources[i];
     const struct plan_mount *m = &e->plan->rootfs.mount[i];
     s->fd = -1;
     s->path = paths[i];
+    if (m->type == MOUNT_OVERLAY)
+        return check_layers(e, m, root);
     if (m->type != MOUNT_BIND || m->remount)
         return 0;
     int error = m->fd >= 0 ? open_given(e, i, s) : open_path(e, i, s, root);

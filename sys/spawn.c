@@ -38,7 +38,7 @@ static int prepare(const struct spawn *s, int failure, pid_t parent)
         return -1;
     if (s->output >= 0 && dup2(s->output, STDOUT_FILENO) < 0)
         return -1;
-    if (s->hook && (die_with(parent) < 0 || chdir("/") != 0))
+    if (s->hook && (die_with(parent) < 0 || setpgid(0, 0) != 0 || chdir("/") != 0))
         return -1;
     return fd_close_all_but(keep, 4, proc_fd()) < 0 || start_restore() < 0 ? -1 : 0;
 }

@@ -353,6 +353,16 @@ def _command(pid):
 
 
 @need_userns
+def test_what_a_hook_has_started_ends_with_its_timeout(own):
+    word = sleeper()
+    own.linux["namespaces"] = [{"type": "mount"}, {"type": "user"}]
+    own.config["mounts"] = []
+    hook(own, f"sleep {word} & sleep {word}", timeout=1)
+    assert_fails(own.inroot("/bin/echo", "RAN", **ordinary()), 125, "timeout")
+    assert wait_until(lambda: not running(word)), running(word)
+
+
+@need_userns
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("kinds", [["mount", "pid"], ["mount"]], ids="-".join)
 def test_hook_dies_with_the_set_up(own, number, kinds):

