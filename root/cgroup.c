@@ -65,7 +65,7 @@ struct hierarchy {
     const char *controllers; // as in /proc/self/cgroup: "cpu,cpuacct" or "name=systemd"; NULL: version 2
     const char *own;         // the helper's own cgroup, from the root of the cgroup namespace
     bool found;
-    char root[PATH_MAX], point[PATH_MAX]; // of a mount of it
+    const char *root, *point; // of a mount of it
 };
 
 static bool has_controllers(const char *features, const char *controllers)
@@ -84,25 +84,43 @@ static bool has_controllers(const char *features, const char *controllers)
     return true;
 }
 
-static int look_at(const struct mountinfo *m, void *context)
+enum { SHOWN_MAX = 128 };
+
+// The host's mounts of them, read once: the list is long, and the hierarchies are many.
+static struct {
+    char *features, *root, *point;
+    bool version_2;
+} shown[SHOWN_MAX];
+static unsigned shown_count;
+
+static int note(const struct mountinfo *m, void *context)
 {
-    struct hierarchy *h = context;
-    if (strcmp(m->type, h->controllers != NULL ? "cgroup" : "cgroup2") != 0 ||
-        (h->controllers != NULL && !has_controllers(m->features, h->controllers)))
+    (void)context;
+    bool version_2 = strcmp(m->type, "cgroup2") == 0;
+    if ((!version_2 && strcmp(m->type, "cgroup") != 0) || shown_count == SHOWN_MAX)
         return 0;
-    struct text root = {h->root, sizeof(h->root), 0}, point = {h->point, sizeof(h->point), 0};
-    text_add(&root, m->root);
-    text_add(&point, m->point);
-    h->found = text_end(&root) && text_end(&point);
-    return h->found;
+    char *features = strdup(m->features), *root = strdup(m->root), *point = strdup(m->point);
+    if (features == NULL || root == NULL || point == NULL)
+        return err_at("strdup", m->point);
+    shown[shown_count].features = features;
+    shown[shown_count].root = root;
+    shown[shown_count].point = point;
+    shown[shown_count++].version_2 = version_2;
+    return 0;
 }
 
 static int find(struct hierarchy *h)
 {
     h->found = false;
-    AUTO_CLOSE int mounts = mountinfo_open();
-    int error = mounts < 0 ? mounts : mountinfo_each(mounts, look_at, h);
-    return error < 0 ? error : 0;
+    AUTO_CLOSE int mounts = shown_count == 0 ? mountinfo_open() : -1;
+    int error = shown_count > 0 ? 0 : mounts < 0 ? mounts : mountinfo_each(mounts, note, NULL);
+    for (unsigned i = 0; error == 0 && i < shown_count && !h->found; i++) {
+        h->root = shown[i].root;
+        h->point = shown[i].point;
+        h->found = h->controllers == NULL ? shown[i].version_2
+                                          : !shown[i].version_2 && has_controllers(shown[i].features, h->controllers);
+    }
+    return error;
 }
 
 static int open_point(const struct hierarchy *h)
