@@ -75,7 +75,7 @@ class Mounting(Injector):
         if call.name == "mknodat" and error == "EPERM" and len(lines) == undisturbed + 1:
             outcome.mountinfo = "".join(line for line in lines if " - devtmpfs " not in line or " /dev/" not in line)
             return super().wrong_view(mode, call, error, outcome)
-        if call.name == "openat" and error in NO_ROOM and sum(" - overlay " in line for line in lines) == 1:
+        if error in NO_ROOM and sum(" - overlay " in line for line in lines) == 1:
             seen = view(outcome, self.root)  # in the layer, read-only by now, pivot may make no directory
             for own in (self.view_of(mode), self.view_of(f"{mode}-stacked")):
                 same_points = {m[2] for m in seen["mounts"]} == {m[2] for m in own["mounts"]}
