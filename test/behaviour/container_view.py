@@ -96,6 +96,9 @@ def view(text, root):
     said = status("\n".join(parts["status"]))
     for key in STATUS:
         flat[f"status {key}"] = said.get(key)
+    for key in ("SigBlk", "SigIgn"):
+        # Signals 32 to 34 are those of C libraries: what a runtime hands on of them depends on the library it has.
+        flat[f"status {key}"] = f"{int(said[key], 16) & ~(7 << 31):016x}"
     for line in parts["limits"][1:]:
         flat[f"limit {line[:25].strip()}"] = " ".join(line[25:].split())
     for line in parts["env"]:
