@@ -150,7 +150,7 @@ def test_an_overlay_that_calls_itself_proc(bbox, outside):
     if (seen := apart(seed)) == "skip":
         pytest.skip("needs overlayfs")
     assert seen == "host\n"
-    option = f"--mount=type=overlay,src=/proc,dst=/proc,lowerdir={outside}:{bbox}/etc"
+    option = f"--mount=type=overlay,src=/proc,dst=/proc,lowerdir={outside}:/usr"
     assert_fails(exec_in(bbox, "/bin/echo", "RAN", opts=[option]), 125, "only a procfs may be mounted on /proc")
 
 
