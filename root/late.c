@@ -3,7 +3,6 @@
 // What becomes read-only last: places of other mounts are made in it still.
 #include <errno.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,23 +14,19 @@
 #include "sys/path.h"
 #include "sys/proc.h"
 
-static int *late; // roots of mounts
-static unsigned late_count, late_room;
+enum { LATE_MAX = 2 * MOUNTS_MAX }; // of the plan, and clones of them
+
+static int late[LATE_MAX]; // roots of mounts
+static unsigned late_count;
 
 int rootfs_set_read_only_later(struct enter *e, int fd)
 {
     (void)e;
     if (fd < 0)
         return fd;
-    if (late_count == late_room) {
-        unsigned room = late_room == 0 ? 16 : 2 * late_room;
-        int *bigger = reallocarray(late, room, sizeof(*late));
-        if (bigger == NULL) {
-            close(fd);
-            return err_at("reallocarray", "mounts");
-        }
-        late = bigger;
-        late_room = room;
+    if (late_count == LATE_MAX) {
+        close(fd);
+        return err_because("mount", NULL, E2BIG, "more than 8192 mounts that become read-only last");
     }
     late[late_count++] = fd;
     return 0;
