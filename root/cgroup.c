@@ -87,7 +87,7 @@ static bool has_controllers(const char *features, const char *controllers)
 enum { SHOWN_MAX = 128 };
 
 // The host's mounts of them, read once: the list is long, and the hierarchies are many.
-static struct {
+static struct shown {
     char *features, *root, *point;
     bool version_2;
 } shown[SHOWN_MAX];
@@ -99,14 +99,12 @@ static int note(const struct mountinfo *m, void *context)
     bool version_2 = strcmp(m->type, "cgroup2") == 0;
     if ((!version_2 && strcmp(m->type, "cgroup") != 0) || shown_count == SHOWN_MAX)
         return 0;
-    char *features = strdup(m->features), *root = strdup(m->root), *point = strdup(m->point);
-    if (features == NULL || root == NULL || point == NULL)
-        return err_at("strdup", m->point);
-    shown[shown_count].features = features;
-    shown[shown_count].root = root;
-    shown[shown_count].point = point;
-    shown[shown_count++].version_2 = version_2;
-    return 0;
+    struct shown *s = &shown[shown_count++];
+    s->version_2 = version_2;
+    s->features = strdup(m->features);
+    s->root = strdup(m->root);
+    s->point = strdup(m->point);
+    return s->features != NULL && s->root != NULL && s->point != NULL ? 0 : err_at("strdup", m->point);
 }
 
 static int find(struct hierarchy *h)
