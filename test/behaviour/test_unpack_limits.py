@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Where an extraction ends before its archive: a limit, a signal, a producer that never stops."""
+import contextlib
 import functools
 import gzip
 import json
-import contextlib
 import os
 import pathlib
 import select
