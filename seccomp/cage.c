@@ -39,6 +39,7 @@ static const struct row {
     {NR_fstat, E, ANY},
     {NR_statx, E, ANY},
     {NR_readlinkat, E, ANY},
+    {NR_fstatfs, E, ANY}, // whether a link that openat2 is not there for can be a magic one
     {NR_getdents64, E, ANY},
 
     {NR_mkdirat, E, ANY},
