@@ -473,9 +473,9 @@ def debian_root():
 # -- a share of the large tables ---------------------------------------------------------------
 
 def pytest_collection_modifyitems(config, items):
-    """`make check` takes each second row of the larger tables of mounts, and its sanitized run, where what differs is
+    """`make check` takes each third row of the larger tables of mounts, and its sanitized run, where what differs is
     the memory and not the kernel, each fourth. INROOT_SOAK=1 takes every row."""
-    large, share = 8, 4 if SANITIZED else 2
+    large, share = 8, 4 if SANITIZED else 3
     if os.environ.get("INROOT_SOAK") == "1" or config.option.file_or_dir != ["test/behaviour"]:
         return
     tables = {}

@@ -35,7 +35,7 @@ static const int for_both[] = {
 static const int for_extractor[] = {
     SYS_openat2,        SYS_close,         SYS_newfstatat,
     SYS_fstat,          SYS_statx,         SYS_readlinkat,    SYS_fstatfs,
-    SYS_getdents64,     SYS_mkdirat,       SYS_mknodat,       SYS_fstatfs,
+    SYS_getdents64,     SYS_mkdirat,       SYS_mknodat,
     SYS_symlinkat,      SYS_linkat,        SYS_unlinkat,
     SYS_fchown,         SYS_fchownat,      SYS_fchmod,
     SYS_fchmodat2,      SYS_utimensat,     SYS_fsetxattr,
