@@ -101,7 +101,8 @@ static int failed_link(const char *name)
     return error;
 }
 
-// ptmx of a devpts of its own. A device of that name would open the host's.
+// ptmx of a devpts of its own. The device opens the pts beside it too (since Linux 4.7), and stays: ROOT can be "/",
+// whose other processes need it.
 static int link_ptmx(int dir)
 {
     static const char target[] = "pts/ptmx";
@@ -116,6 +117,8 @@ static int link_ptmx(int dir)
         return 0;
     if (fstatat(dir, "ptmx", &st, AT_SYMLINK_NOFOLLOW) != 0)
         return err_at("fstat", "/dev/ptmx");
+    if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(5, 2))
+        return 0;
     if (!S_ISLNK(st.st_mode) && !S_ISCHR(st.st_mode))
         return err_because("symlink", "/dev/ptmx", EEXIST, "what is there is neither a device nor a link");
     if (unlinkat(dir, "ptmx", 0) != 0)

@@ -336,15 +336,18 @@ def test_config_refuses_what_is_there(bbox, scratch, way, name, kind):  # noqa: 
 
 
 @need_root
-@pytest.mark.parametrize("kind", ["link", "device", "directory"])
+@pytest.mark.parametrize("kind", ["link", "device", "other device", "directory"])
 def test_config_ptmx(bbox, scratch, way, kind):  # noqa: F811
-    """A device would open the host's terminals; anything but that and a link is not ours to remove."""
+    """The device opens the pts beside it, and stays: with ROOT "/" it is everybody's. Another one goes."""
     place = bbox / "dev/ptmx"
     {"link": lambda: place.symlink_to("/etc/inside"), "directory": place.mkdir,
-     "device": lambda: os.mknod(place, stat.S_IFCHR | 0o666, os.makedev(5, 2))}[kind]()
+     "device": lambda: os.mknod(place, stat.S_IFCHR | 0o666, os.makedev(5, 2)),
+     "other device": lambda: os.mknod(place, stat.S_IFCHR | 0o666, os.makedev(1, 3))}[kind]()
     proc = configured(scratch, bbox, way, "readlink /dev/ptmx")
     if kind == "directory":
         assert_fails(proc, 125, "/dev/ptmx", "EEXIST")
+    elif kind == "device":
+        assert (proc.returncode, place.stat().st_rdev) == (1, os.makedev(5, 2)), proc.stderr
     else:
         assert (proc.returncode, proc.stdout) == (0, "pts/ptmx\n"), proc.stderr
     assert (bbox / "etc/inside").read_text() == "inside\n"
