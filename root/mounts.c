@@ -6,23 +6,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "plan/mountspec.h"
 #include "root/layer.h"
 #include "root/procguard.h"
-#include "plan/mountspec.h"
 #include "root/rootfs.h"
 #include "root/sources.h"
 #include "sys/err.h"
 #include "sys/fd.h"
 #include "sys/mount.h"
 #include "sys/path.h"
-#include "sys/proc.h"
 #include "sys/text.h"
 
 const char *const plan_mount_types[] = {"bind",   "tmpfs",  "proc",    "sysfs",   "devpts",
@@ -336,6 +334,5 @@ int rootfs_set_propagation(struct enter *e)
 {
     const struct plan_rootfs *r = &e->plan->rootfs;
     unsigned long flags = (unsigned long)r->propagation | (r->propagation_all ? MS_REC : 0);
-    (void)e;
     return mount(NULL, "/", NULL, flags, NULL) == 0 ? 0 : err_at("mount", "rootfsPropagation");
 }
